@@ -1,0 +1,108 @@
+"""What a person may do to a saga: each word is one event, or a conflict that says what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from sagactl.core import events as e
+from sagactl.core.judge import needs_person
+from sagactl.core.parts import Actor
+from sagactl.core.saga import Saga
+from sagactl.core.states import STEP_TABLE, SagaState, StepState
+from sagactl.errors import ConflictError, NotFoundError
+
+
+class Word(StrEnum):
+    """A person's word on a step."""
+
+    UNDONE = "undone"
+    LANDED = "landed"
+    NOT_LANDED = "not-landed"
+    KEPT = "kept"
+
+
+WORDS: Mapping[Word, type[e.Declared]] = {
+    Word.UNDONE: e.DeclaredUndone,
+    Word.LANDED: e.DeclaredLanded,
+    Word.NOT_LANDED: e.DeclaredNotLanded,
+    Word.KEPT: e.DeclaredKept,
+}
+
+
+def resume(saga: Saga, by: Actor, at_s: float) -> e.Event | None:
+    """The event with which a paused or escalated saga goes on; None where it needs none.
+
+    Raises:
+        ConflictError: a step is in doubt and only a person can tell.
+    """
+    if saga.state not in (SagaState.PAUSED, SagaState.ESCALATED):
+        return None
+    if saga.turn is not None:
+        return e.CompensationResumed(at_s=at_s, by=by)
+    doubtful = open_doubts(saga)
+    if doubtful:
+        message = f"{saga.id} can't go on while {', '.join(doubtful)} is in doubt"
+        hint = f"look at what it did, then: sagactl resolve {saga.id} --step {doubtful[0]} " \
+               f"--as landed|not-landed|kept --reason TEXT"
+        raise ConflictError(message, hint=hint)
+    return e.SagaResumed(at_s=at_s, by=by)
+
+
+def compensate(saga: Saga, by: Actor, reason: str, at_s: float) -> e.Event | None:
+    """The event that turns a saga back on request; None where it has turned already.
+
+    Raises:
+        ConflictError: abandoned, past its pivot, or the pivot is in doubt.
+    """
+    if saga.state in (SagaState.COMPENSATING, SagaState.COMPENSATED):
+        return None
+    if saga.state is SagaState.ABANDONED:
+        raise ConflictError(f"{saga.id} was abandoned: it stays as it is")
+    if saga.past_pivot:
+        raise ConflictError(f"{saga.id} is past its pivot: there is no way back",
+                            hint=f"go on forward: sagactl resume {saga.id}")
+    for step in saga.definition.steps:
+        if step.pivot and saga.steps[step.id].state is StepState.IN_DOUBT and saga.state is not SagaState.RUNNING:
+            hint = f"sagactl resolve {saga.id} --step {step.id} --as landed|not-landed --reason TEXT"
+            raise ConflictError(f"whether {saga.id} is past its pivot {step.id} is in doubt", hint=hint)
+    if saga.state is SagaState.ESCALATED and saga.turn is not None:
+        return e.CompensationResumed(at_s=at_s, by=by)
+    return e.CompensationRequested(at_s=at_s, by=by, reason=reason)
+
+
+def resolve(saga: Saga, step: str, word: Word, by: Actor, reason: str, at_s: float) -> e.Event:
+    """A person's word on a step of a paused or escalated saga.
+
+    Raises:
+        NotFoundError: the saga has no such step.
+        ConflictError: the saga or the step is in no state for that word.
+    """
+    if step not in saga.steps:
+        raise NotFoundError(f"{saga.id} has no step {step}", hint=f"its steps: {', '.join(saga.steps)}")
+    if saga.state not in (SagaState.PAUSED, SagaState.ESCALATED):
+        raise ConflictError(f"{saga.id} is {saga.state}: only a paused or escalated saga is resolved by hand")
+    state = saga.steps[step].state
+    allowed = [each for each, kind in WORDS.items() if kind in STEP_TABLE[state]]
+    if word not in allowed:
+        hint = f"possible here: --as {'|'.join(allowed)}" if allowed else "there is nothing to resolve in this step"
+        raise ConflictError(f"step {step} of {saga.id} is {state}, which can't be resolved as {word}", hint=hint)
+    return WORDS[word](at_s=at_s, step=step, by=by, reason=reason)
+
+
+def abandon(saga: Saga, by: Actor, reason: str, at_s: float) -> e.Event | None:
+    """The event that ends a saga as it is; None where it is abandoned already.
+
+    Raises:
+        ConflictError: it has ended otherwise.
+    """
+    if saga.state is SagaState.ABANDONED:
+        return None
+    if saga.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
+        raise ConflictError(f"{saga.id} is {saga.state}: there is nothing to abandon")
+    return e.SagaAbandoned(at_s=at_s, by=by, reason=reason)
+
+
+def open_doubts(saga: Saga) -> tuple[str, ...]:
+    """The steps on which only a person can speak before the saga goes on forward."""
+    return tuple(step.id for step in saga.definition.steps if needs_person(step, saga.steps[step.id]))

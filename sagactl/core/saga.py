@@ -1,0 +1,292 @@
+"""A saga as the fold of its journal.
+
+Rule 1: a state changes only by a row of a table (states.py); an event that the tables do not allow raises
+IllegalTransition. Rule 2: `evolve` keeps beside the states only what events said; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sagactl.core import events as e
+from sagactl.core.parts import Actor, Attempt, Ending, How
+from sagactl.core.states import SAGA_TABLE, STEP_TABLE, History, SagaState, StepState
+from sagactl.errors import IllegalTransition
+from sagactl.model import Command, Definition, NothingToUndo, Phase, Step
+from sagactl.plain import dumps
+from sagactl.template import Reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """Where a step stands. `live` is the attempt whose intent has no outcome; `last` how its latest command ended.
+
+    `spent`, `checks_spent` and `lost` count within the present budget; `lost` those in a row that nobody saw the end
+    of. `retry_at_s` None: no further attempt. `check_at_s` None: no check to ask. `numbers` are the highest attempt
+    numbers by phase. `forward` is the state that going back found the step in.
+    """
+
+    state: StepState = StepState.PENDING
+    prior: StepState = StepState.PENDING
+    forward: StepState = StepState.PENDING
+    live: Attempt | None = None
+    last: Ending | None = None
+    numbers: Mapping[Phase, int] = field(default_factory=dict)
+    spent: int = 0
+    checks_spent: int = 0
+    lost: int = 0
+    retry_at_s: float | None = None
+    check_at_s: float | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    problem: e.CompensationFailed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saga:
+    """The fold of a journal. Only `replay` and `evolve` make one.
+
+    `seq` is the number of its events. `active`: steps whose needs are settled and which are not, in file order of
+    becoming so. `order`: steps by first start. `to_undo`: what going back has still before it, next one first.
+    `turn`: the event that turned it back. `past_pivot`: no way back. `decided`: the latest decision about the whole.
+    """
+
+    started: e.SagaStarted
+    steps: Mapping[str, StepView]
+    dependents: Mapping[str, tuple[Step, ...]]
+    by_id: Mapping[str, Step]
+    state: SagaState = SagaState.RUNNING
+    seq: int = 1
+    changed_s: float
+    holder: Actor
+    active: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    to_undo: tuple[str, ...] = ()
+    deadline_s: float | None = None
+    deadline_left_s: float | None = None
+    deadline_passed: bool = False
+    past_pivot: bool = False
+    requested: e.CompensationRequested | None = None
+    turn: e.CompensationStarted | None = None
+    decided: e.Event | None = None
+
+    @property
+    def id(self) -> str:
+        return self.started.id
+
+    @property
+    def definition(self) -> Definition:
+        return self.started.definition
+
+    def value_of(self, reference: Reference) -> str | None:
+        """What a `${…}` stands for now, None where it has no value."""
+        if reference.param:
+            return value_text(self.started.params.get(reference.param))
+        if reference.step:
+            view = self.steps.get(reference.step)
+            return view.outputs.get(reference.output) if view else None
+        return self.started.env.get(reference.env) if reference.env else self.id
+
+
+def value_text(value: Any) -> str | None:
+    """A parameter as commands get it: strings as they are, everything else as compact JSON."""
+    return value if value is None or isinstance(value, str) else dumps(value)
+
+
+def replay(events: Iterable[e.Event]) -> Saga:
+    """The saga that these events, all of them in order, have made.
+
+    Raises:
+        IllegalTransition: the first is no SagaStarted, or the tables do not allow one of the others.
+    """
+    iterator = iter(events)
+    first = next(iterator, None)
+    if not isinstance(first, e.SagaStarted):
+        raise IllegalTransition(f"a journal begins with SagaStarted, not with {type(first).__name__}")
+    saga = _begin(first)
+    for event in iterator:
+        saga = evolve(saga, event)
+    return saga
+
+
+def evolve(saga: Saga, event: e.Event) -> Saga:
+    """The saga after one more event.
+
+    Raises:
+        IllegalTransition: a table does not allow the event, or it is about an attempt that is not live.
+    """
+    state = SAGA_TABLE[saga.state].get(type(event))
+    if state is None:
+        raise IllegalTransition(f"saga {saga.id}: {type(event).__name__} is not allowed in state {saga.state}")
+    saga = replace(saga, state=state, seq=saga.seq + 1, changed_s=event.at_s)
+    return _evolve_step(saga, event) if isinstance(event, e.StepEvent) else _evolve_saga(saga, event)
+
+
+def _begin(first: e.SagaStarted) -> Saga:
+    definition = first.definition
+    dependents: dict[str, list[Step]] = {step.id: [] for step in definition.steps}
+    for step in definition.steps:
+        for needed in step.needs:
+            dependents[needed].append(step)
+    return Saga(
+        started=first,
+        steps={step.id: StepView() for step in definition.steps},
+        dependents={name: tuple(steps) for name, steps in dependents.items()},
+        by_id={step.id: step for step in definition.steps},
+        changed_s=first.at_s,
+        holder=first.holder,
+        active=tuple(step.id for step in definition.steps if not step.needs),
+        deadline_s=None if definition.timeout_s is None else first.at_s + definition.timeout_s,
+    )
+
+
+def _evolve_saga(saga: Saga, event: e.Event) -> Saga:
+    match event:
+        case e.HolderChanged(holder=holder):
+            clamped = {name: _clamp(saga.by_id[name], view, event.at_s) for name, view in saga.steps.items()}
+            return replace(saga, holder=holder, steps=clamped)
+        case e.DeadlinePassed():
+            return replace(saga, deadline_passed=True)
+        case e.CompensationRequested():
+            return replace(saga, requested=event)
+        case e.CompensationStarted():
+            return replace(saga, turn=event, requested=None, decided=event, to_undo=_to_undo(saga))
+        case e.CompensationResumed():
+            again = tuple(name for name in reversed(saga.order) if _undo_again(saga, name))
+            fresh = {name: _fresh(view, event.at_s) if name in again else view for name, view in saga.steps.items()}
+            return replace(saga, to_undo=again, steps=fresh, requested=None, decided=event)
+        case e.SagaResumed():
+            left_s = saga.deadline_left_s
+            stuck = {name: _fresh(saga.steps[name], event.at_s) for name in saga.active if _ended(saga.steps[name])}
+            deadline_s = None if left_s is None else event.at_s + left_s
+            return replace(saga, deadline_s=deadline_s, steps={**saga.steps, **stuck}, decided=event)
+        case e.SagaPaused() | e.SagaEscalated():
+            left_s = None if saga.deadline_s is None else saga.deadline_s - event.at_s
+            return replace(saga, deadline_left_s=left_s, requested=None, decided=event)
+        case e.SagaAbandoned():
+            idle = {name: replace(view, live=None) for name, view in saga.steps.items()}
+            return replace(saga, steps=idle, decided=event)
+        case _:
+            return replace(saga, decided=event)
+
+
+def _evolve_step(saga: Saga, event: e.StepEvent) -> Saga:
+    before = saga.steps[event.step]
+    state = STEP_TABLE[before.state].get(type(event))
+    if state is None:
+        message = f"saga {saga.id}: {type(event).__name__} is not allowed for step {event.step} in state {before.state}"
+        raise IllegalTransition(message)
+    view = _evolve_view(before, event)
+    view = replace(view, state=view.prior if isinstance(state, History) else state)
+    saga = replace(saga, steps={**saga.steps, event.step: view})
+    return _settle(saga, event.step, before.state) if view.state is not before.state else saga
+
+
+def _evolve_view(view: StepView, event: e.StepEvent) -> StepView:
+    """The view with what the event says; its state is not touched."""
+    match event:
+        case e.AttemptStarted(attempt=attempt):
+            if view.live is not None:
+                raise IllegalTransition(f"step {event.step}: an attempt is live already: {view.live}")
+            return _start(view, attempt)
+        case e.AttemptEnded():
+            if view.live is None or (view.live.phase, view.live.number) != (event.phase, event.number):
+                raise IllegalTransition(f"step {event.step}: {event.phase} {event.number} is not the live attempt")
+            return _end(view, event)
+        case e.CompensationFailed():
+            forward = view.forward if view.state is StepState.COMPENSATING else view.state
+            return replace(view, problem=event, forward=forward, retry_at_s=None)
+        case _:
+            return replace(view, check_at_s=None)
+
+
+def _start(view: StepView, attempt: Attempt) -> StepView:
+    numbers = {**view.numbers, attempt.phase: attempt.number}
+    if attempt.phase is Phase.CHECK:
+        return replace(view, live=attempt, numbers=numbers, check_at_s=None)
+    begun = replace(view, live=attempt, numbers=numbers, prior=view.state, retry_at_s=None, check_at_s=None,
+                    checks_spent=0)
+    undoing = (StepState.COMPENSATING, StepState.COMPENSATION_FAILED)
+    if attempt.phase is Phase.UNDO and view.state not in undoing:
+        return replace(begun, forward=view.state, spent=0, lost=0)
+    return begun
+
+
+def _end(view: StepView, event: e.AttemptEnded) -> StepView:
+    ended = replace(view, live=None)
+    match event:
+        case e.ActionVoided() | e.UndoVoided():
+            return replace(ended, retry_at_s=event.retry_at_s)
+        case e.CheckVoided():
+            return replace(ended, check_at_s=event.check_at_s)
+        case e.CheckInconclusive():
+            return replace(ended, checks_spent=view.checks_spent + 1, check_at_s=event.check_at_s)
+        case e.EffectFound() | e.EffectAbsent():
+            outputs = {**view.outputs, **event.ending.outputs}
+            return replace(ended, retry_at_s=event.retry_at_s, check_at_s=None, outputs=outputs)
+    unseen = event.ending.how in (How.LOST, How.INTERRUPTED)
+    return replace(
+        ended,
+        last=event.ending,
+        spent=view.spent if unseen else view.spent + 1,
+        lost=view.lost + 1 if unseen else 0,
+        retry_at_s=event.retry_at_s,
+        check_at_s=event.check_at_s,
+        outputs={**view.outputs, **event.ending.outputs},
+    )
+
+
+def _settle(saga: Saga, name: str, before: StepState) -> Saga:
+    """Keep the lists that depend on states: what is active, the order of starts, what is still to undo."""
+    state = saga.steps[name].state
+    if state is StepState.EXECUTING and name not in saga.order:
+        return replace(saga, order=(*saga.order, name))
+    if state in (StepState.COMMITTED, StepState.SKIPPED):
+        ready = (step.id for step in saga.dependents[name] if all(_done(saga.steps[need]) for need in step.needs))
+        active = (*(other for other in saga.active if other != name), *ready)
+        past_pivot = saga.past_pivot or (saga.by_id[name].pivot and state is StepState.COMMITTED)
+        return replace(saga, active=active, past_pivot=past_pivot)
+    if state is StepState.KEPT and before is StepState.IN_DOUBT:
+        return replace(saga, past_pivot=saga.past_pivot or saga.by_id[name].pivot)
+    if state in (StepState.COMPENSATED, StepState.COMPENSATION_FAILED):
+        return replace(saga, to_undo=tuple(other for other in saga.to_undo if other != name))
+    return saga
+
+
+def _done(view: StepView) -> bool:
+    return view.state in (StepState.COMMITTED, StepState.SKIPPED)
+
+
+def _ended(view: StepView) -> bool:
+    return view.state in (StepState.FAILED, StepState.IN_DOUBT)
+
+
+def _to_undo(saga: Saga) -> tuple[str, ...]:
+    """Steps to undo, in reverse order of their first start."""
+    def has_to(name: str) -> bool:
+        step, state = saga.by_id[name], saga.steps[name].state
+        stands = state in (StepState.COMMITTED, StepState.IN_DOUBT)
+        half_done = state is StepState.FAILED and step.undo_if_failed
+        return (stands or half_done) and not isinstance(step.undo, NothingToUndo)
+
+    return tuple(name for name in reversed(saga.order) if has_to(name))
+
+
+def _undo_again(saga: Saga, name: str) -> bool:
+    failed = saga.steps[name].state is StepState.COMPENSATION_FAILED
+    return failed and isinstance(saga.by_id[name].undo, Command)
+
+
+def _fresh(view: StepView, at_s: float) -> StepView:
+    return replace(view, spent=0, lost=0, retry_at_s=at_s)
+
+
+def _clamp(step: Step, view: StepView, at_s: float) -> StepView:
+    """No wait is longer than its configured delay, whatever the clock did while nobody held the saga."""
+    command = step.undo if view.state is StepState.COMPENSATING else step.action
+    if view.retry_at_s is not None and isinstance(command, Command):
+        view = replace(view, retry_at_s=min(view.retry_at_s, at_s + command.retry.max_delay_s))
+    if view.check_at_s is not None and step.check is not None:
+        view = replace(view, check_at_s=min(view.check_at_s, at_s + step.check.retry.max_delay_s))
+    return view
