@@ -96,6 +96,7 @@ class Ending:
     outputs_error: str = ""
     stderr_tail: str = ""
     processes_left: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,157 @@
+"""What an attempt left behind, read with care: outputs, the end of stderr, secrets masked before anything else looks.
+
+Outputs are regular files, never read through a link; a stream may be of any size, so it is never read whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from sagactl.model import Output
+from sagactl.plain import dumps
+
+OUTPUT_BYTES_MAX: Final = 64 * 1024
+"""One output is an argument or a variable of a later command, and a row of the journal."""
+
+STDOUT_BYTES_MAX: Final = 1024 * 1024
+"""A stdout that a JSON Pointer looks into is parsed in memory."""
+
+_CHUNK: Final = 1024 * 1024
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class OutputError(ValueError):
+    """An output that is missing or not as declared; the text says which and why."""
+
+
+class Outputs(NamedTuple):
+    """Valid outputs by name; what is wrong with the others, "" if nothing; names that nobody declared."""
+
+    values: Mapping[str, str]
+    error: str
+    undeclared: tuple[str, ...]
+
+
+def outputs(folder: Path, declared: Mapping[str, Output], secrets: Mapping[str, str]) -> Outputs:
+    """Read the outputs of an attempt. A value that contains a secret is no valid output: it would be journaled."""
+    values: dict[str, str] = {}
+    problems = []
+    for name, output in declared.items():
+        try:
+            value = _from_file(folder, name) if output.pointer is None else _from_stdout(folder, output.pointer)
+            if not value and not output.empty_allowed:
+                raise OutputError("is empty")
+            leaked = next((secret for secret, text in secrets.items() if text and text in value), None)
+            if leaked is not None:
+                raise OutputError(f"contains the secret {leaked}")
+        except OutputError as error:
+            problems.append(f"output {name} {error}")
+        else:
+            values[name] = value
+    return Outputs(values, "; ".join(problems), _undeclared(folder / "outputs", declared))
+
+
+def mask(folder: Path, secrets: Iterable[str]) -> None:
+    """Overwrite every secret in the streams and output files of an attempt with as many `*`, in place."""
+    texts = [secret.encode("utf-8", "surrogateescape") for secret in secrets if secret]
+    if not texts:
+        return
+    for path in [folder / "stdout", folder / "stderr", *(folder / "outputs").rglob("*")]:
+        _mask_file(path, texts)
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """A text with every secret replaced by `***`."""
+    for secret in secrets:
+        text = text.replace(secret, "***") if secret else text
+    return text
+
+
+def _from_file(folder: Path, name: str) -> str:
+    raw = _read(folder / "outputs" / name, OUTPUT_BYTES_MAX + 1)
+    return _text(raw.removesuffix(b"\n"))
+
+
+def _from_stdout(folder: Path, pointer: str) -> str:
+    raw = _read(folder / "stdout", STDOUT_BYTES_MAX, "stdout")
+    try:
+        value: Any = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise OutputError(f"is not there: stdout is not JSON ({error})") from None
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        try:
+            value = value[int(key)] if isinstance(value, list) and key.isdecimal() else value[key]
+        except (KeyError, IndexError, TypeError):
+            raise OutputError(f"is not there: stdout has nothing at {pointer}") from None
+    if value is None:
+        raise OutputError(f"is null at {pointer} of stdout")
+    try:
+        return _text((value if isinstance(value, str) else dumps(value)).encode())
+    except ValueError as error:
+        raise OutputError(f"is no text that can be passed on: {error}") from None
+
+
+def _read(path: Path, bytes_max: int, what: str = "") -> bytes:
+    try:
+        descriptor = os.open(path, _READ)
+    except FileNotFoundError:
+        raise OutputError("is missing: the command did not write $SAGA_OUTPUT_DIR/" + path.name) from None
+    except OSError as error:
+        raise OutputError(f"can't be read: {error.strerror}") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OutputError("is no regular file")
+        if status.st_size > bytes_max:
+            raise OutputError(f"can't be read: {what or 'it'} is over {bytes_max // 1024} KiB")
+        return os.read(descriptor, bytes_max + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _text(raw: bytes) -> str:
+    if len(raw) > OUTPUT_BYTES_MAX:
+        raise OutputError(f"is over {OUTPUT_BYTES_MAX // 1024} KiB")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise OutputError(f"is not UTF-8: byte {error.start}") from None
+    if "\0" in text:
+        raise OutputError("contains a NUL byte, which no process can be given")
+    return text
+
+
+def _undeclared(folder: Path, declared: Mapping[str, Output]) -> tuple[str, ...]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return ()
+    files = {name for name, output in declared.items() if output.pointer is None}
+    return tuple(name for name in names if not name.startswith(".") and name not in files)[:20]
+
+
+def _mask_file(path: Path, texts: list[bytes]) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return
+        overlap = max(len(text) for text in texts) - 1
+        at = 0
+        while chunk := os.pread(descriptor, _CHUNK + overlap, at):
+            clean = chunk
+            for text in texts:
+                clean = clean.replace(text, b"*" * len(text))
+            if clean != chunk:
+                os.pwrite(descriptor, clean, at)
+            at += _CHUNK
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,147 @@
+"""Where the evidence of attempts lies: folders, names and the lock of a saga, beside the database that it belongs to.
+
+    <db>.d/<saga token>/lock
+    <db>.d/<saga token>/folded                      the attempts of a final saga, one JSON line each
+    <db>.d/<saga token>/<step no>.<phase>.<n>/      record, stdout, stderr, outputs/, stop
+
+Folders are 0700 and files 0600. All names are made here, from numbers and random tokens; never from a user's text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sagactl.core.parts import Actor
+from sagactl.errors import LockedError, StoreError
+from sagactl.execution import record
+
+FOLDED = "folded"
+KEPT_BYTES_MAX = 64 * 1024
+"""Of each stream of an attempt, its end is kept when a saga is final."""
+
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Evidence:
+    """The evidence beside one database. Paths are made; only `lock` and `fold` write."""
+
+    def __init__(self, database: Path) -> None:
+        self.root = Path(f"{database}.d")
+
+    def saga_folder(self, token: str) -> Path:
+        return self.root / token
+
+    @contextlib.contextmanager
+    def lock(self, token: str, holder: Actor, since_s: float) -> Iterator[None]:
+        """Hold a saga for as long as the context lasts; only one process can.
+
+        Raises:
+            LockedError: a live process holds it; says which, since when.
+            StoreError: the folder can't be made or opened.
+        """
+        folder = self.saga_folder(token)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(folder / "lock", _OPEN, 0o600)
+        except OSError as error:
+            raise StoreError(f"can't open the lock of a saga: {error}") from error
+        try:
+            if not record.take_lock(descriptor, fcntl.LOCK_EX):
+                raise LockedError(f"held by {_holder(descriptor)}")
+            said = {"pid": holder.pid, "host": holder.host, "user": holder.user, "since": since_s}
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(said).encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def is_held(self, token: str) -> bool:
+        """Whether a live process holds that saga now."""
+        return record.is_held(str(self.saga_folder(token) / "lock"), retry_s=0.0)
+
+    def folded(self, token: str) -> dict[str, dict[str, Any]]:
+        """What was folded of a saga, by attempt name; empty where nothing was."""
+        try:
+            text = (self.saga_folder(token) / FOLDED).read_text("utf-8", "surrogateescape")
+        except FileNotFoundError:
+            return {}
+        lines = [json.loads(line) for line in text.splitlines()]
+        return {line["attempt"]: line for line in lines}
+
+    def fold(self, token: str) -> None:
+        """Put the attempts of a final saga into one file, then remove their folders. May be called twice.
+
+        The file is whole before a folder goes, so a crash at any line loses nothing.
+
+        Raises:
+            StoreError: the evidence can't be read or written.
+        """
+        folder = self.saga_folder(token)
+        try:
+            attempts = sorted(path for path in folder.iterdir() if path.is_dir())
+            if not attempts:
+                return
+            known = self.folded(token)
+            for path in attempts:
+                known.setdefault(path.name, _attempt(path))
+            _write_whole(folder / FOLDED, "".join(json.dumps(line) + "\n" for line in known.values()))
+            for path in attempts:
+                shutil.rmtree(path)
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise StoreError(f"can't fold the evidence in {folder}: {error}") from error
+
+
+def _attempt(path: Path) -> dict[str, Any]:
+    try:
+        found = record.read(str(path))
+    except record.DamagedRecordError:
+        found = None
+    slots = dict(zip(("claim", "started", "outcome"), found, strict=True)) if found else {}
+    return {"attempt": path.name, **slots, "stdout": tail(path / "stdout", KEPT_BYTES_MAX),
+            "stderr": tail(path / "stderr", KEPT_BYTES_MAX)}
+
+
+def tail(path: Path, bytes_max: int) -> str:
+    """The end of a captured stream, as text; "" where there is none. Bytes that are no UTF-8 become U+FFFD."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        size = os.fstat(descriptor).st_size
+        return os.pread(descriptor, bytes_max, max(0, size - bytes_max)).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    temporary.rename(path)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        said = json.loads(os.pread(descriptor, 4096, 0))
+        since = _iso(said["since"])
+        return f"process {said['pid']} of {said['user']} on {said['host']} since {since}"
+    except (ValueError, KeyError):
+        return "another process, which is just taking it"
+
+
+def _iso(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,240 @@
+"""The orchestrator's side of running attempts: asks supervisors, and reads from the evidence what became of them.
+
+`start` and `recover` give an Ending however the attempt ended, whoever ran it. The table of crash.md is `recover`: an
+attempt is run again only if nobody can ever have run it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from sagactl.core.parts import Attempt, Ending, How
+from sagactl.core.saga import Saga
+from sagactl.errors import StoreError
+from sagactl.execution import capture, processes, record
+from sagactl.execution.channel import Supervisors
+from sagactl.execution.evidence import Evidence, tail
+from sagactl.execution.invocation import attempt_id, attempt_name, invocation
+from sagactl.execution.supervisor import TOO_BUSY
+from sagactl.model import Phase
+from sagactl.ports import Job
+from sagactl.template import MissingValueError
+
+STDERR_TAIL_BYTES = 2048
+"""So much of a failed command's stderr goes into the journal, where `inspect` shows it for good."""
+
+LOOK_S = 0.1
+"""How often an attempt is looked at that no supervisor of ours tells about."""
+
+
+class SupervisedExecutor:
+    """The Executor port. `umask` is that of the user, for the commands; `supervisors` must be entered."""
+
+    def __init__(self, evidence: Evidence, supervisors: Supervisors, *, umask: int) -> None:
+        self._evidence = evidence
+        self._supervisors = supervisors
+        self._umask = umask
+        self._boot_id = processes.boot_id()
+        self._stops: dict[str, tuple[How, bool]] = {}
+        self._folded: dict[str, dict[str, dict[str, Any]]] = {}
+
+    async def start(self, job: Job) -> Ending:
+        """Run an attempt whose intent is durable. One that is in the evidence already is read, never run again."""
+        folder = self._folder(job.saga, job.attempt)
+        try:
+            request = invocation(job, str(folder), str(self._judged(job) / "outputs"))
+        except MissingValueError as error:
+            return Ending(how=How.NOT_STARTED, ended_s=time.time(), message=str(error))
+        if attempt_name(job.saga, job.attempt) in self._known(job.saga):
+            return await self.recover(job)
+        identity = attempt_id(job.saga, job.attempt)
+        who = {"id": identity, "boot": self._boot_id, "umask": self._umask}
+        notice = await self._supervisors.with_room().run({**request, **who})
+        if notice is not None and notice.get("errno") is not None:
+            return self._unclaimed(notice["errno"])
+        found = self._outcome(folder)
+        return await self.recover(job) if found is None else self._ending(job, found)
+
+    async def recover(self, job: Job) -> Ending:
+        """Find out what became of an attempt that is in the journal without an outcome."""
+        folded = self._known(job.saga).get(attempt_name(job.saga, job.attempt))
+        if folded is not None:
+            outcome = folded.get("outcome") or {"how": How.LOST, "at": time.time()}
+            return self._ending(job, record.Record(folded.get("claim", {}), folded.get("started"), outcome))
+        folder = self._folder(job.saga, job.attempt)
+        if job.attempt.boot_id == self._boot_id and self._claim_for_nobody(job, folder):
+            return Ending(how=How.NEVER_STARTED, ended_s=time.time())
+        try:
+            while True:
+                held = record.is_held(str(folder / record.NAME))
+                found = record.read(str(folder))
+                if found is None:
+                    return self._lost(job, "the machine was started anew since, and there is no record of it")
+                if found.outcome is not None:
+                    return self._ending(job, found)
+                if found.claim.get("boot") != self._boot_id:
+                    return self._lost(job, "the machine was started anew since")
+                if not held:
+                    return await self._outlive(job, found)
+                await anyio.sleep(LOOK_S)
+        except record.DamagedRecordError as error:
+            return self._lost(job, f"its record is damaged: {error}")
+
+    def stop(self, saga: Saga, attempt: Attempt, why: How, *, kill: bool = False) -> None:
+        """End a live attempt, whoever supervises it. May be called again, to hurry."""
+        identity = attempt_id(saga, attempt)
+        why = self._stops.get(identity, (why, False))[0]
+        if self._stops.get(identity) == (why, kill):
+            return
+        self._stops[identity] = (why, kill)
+        ours = self._supervisors.of(identity)
+        if ours is not None:
+            self._supervisors.tell(ours, {"stop": identity, "why": why, "kill": kill})
+        self._write_stop(self._folder(saga, attempt), why + " kill" * kill)
+
+    async def fold(self, saga: Saga) -> None:
+        """Keep the evidence of a final saga in one file. May be called twice."""
+        self._evidence.fold(saga.started.token)
+        self._folded.pop(saga.started.token, None)
+
+    # Reading what there is.
+
+    def _folder(self, saga: Saga, attempt: Attempt) -> Path:
+        return self._evidence.saga_folder(saga.started.token) / attempt_name(saga, attempt)
+
+    def _judged(self, job: Job) -> Path:
+        """The folder with the outputs: of the attempt itself, or for a check of the attempt that it judges."""
+        if job.attempt.phase is not Phase.CHECK:
+            return self._folder(job.saga, job.attempt)
+        place = attempt_name(job.saga, job.attempt).split(".")[0]
+        phase = Phase.UNDO if Phase.UNDO in job.saga.steps[job.attempt.step].numbers else Phase.ACTION
+        return self._evidence.saga_folder(job.saga.started.token) / f"{place}.{phase}.{job.attempt.judges}"
+
+    def _known(self, saga: Saga) -> Mapping[str, dict[str, Any]]:
+        """What was folded of a saga; read once, since only a final saga is folded."""
+        token = saga.started.token
+        if token not in self._folded:
+            self._folded[token] = self._evidence.folded(token)
+        return self._folded[token]
+
+    def _outcome(self, folder: Path) -> record.Record | None:
+        try:
+            found = record.read(str(folder))
+        except record.DamagedRecordError:
+            return None
+        return found if found and found.outcome else None
+
+    def _claim_for_nobody(self, job: Job, folder: Path) -> bool:
+        """Claim an attempt that nobody has claimed, so that nobody ever can; its outcome is there at once."""
+        own = {"id": attempt_id(job.saga, job.attempt), "boot": self._boot_id, "supervisor": 0, "at": time.time()}
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(record.claim(str(folder), own, {"how": How.NEVER_STARTED, "at": time.time()}))
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise StoreError(f"can't claim an attempt in {folder}: {error}") from error
+        return True
+
+    def _write_stop(self, folder: Path, text: str) -> None:
+        """Leave word for a supervisor whose socket is not ours. Whole or not at all."""
+        temporary = folder / f".{record.STOP_NAME}-{os.getpid()}"
+        try:
+            temporary.write_text(text, encoding="ascii")
+            temporary.replace(folder / record.STOP_NAME)
+        except FileNotFoundError:
+            return  # not claimed yet; the socket's word is enough, and whoever recovers it claims it
+        except OSError as error:
+            raise StoreError(f"can't write into {folder}: {error}") from error
+
+    # What it means.
+
+    def _unclaimed(self, number: int) -> Ending:
+        """The supervisor could not make the claim, so nothing ran."""
+        if number in TOO_BUSY:
+            return Ending(how=How.BUSY, ended_s=time.time(), message=os.strerror(number))
+        raise StoreError(f"can't write the record of an attempt below {self._evidence.root}: {os.strerror(number)}")
+
+    def _lost(self, job: Job, message: str, left: tuple[int, ...] = ()) -> Ending:
+        how = self._stops.get(attempt_id(job.saga, job.attempt), (How.LOST, False))[0]
+        now_s = time.time()
+        found = record.Record({}, None, {"how": how, "at": now_s, "left": left})
+        return self._ending(job, found, message=message)
+
+    def _ending(self, job: Job, found: record.Record, message: str = "") -> Ending:
+        """The Ending of a record whose outcome is known: secrets masked, outputs and the end of stderr read."""
+        assert found.outcome is not None
+        folder, outcome = self._folder(job.saga, job.attempt), found.outcome
+        how, number = How(outcome["how"]), outcome.get("errno")
+        capture.mask(folder, job.secrets.values())
+        succeeded = how is How.EXITED and outcome.get("status") == 0
+        wanted = job.outputs if how not in (How.NOT_STARTED, How.BUSY, How.NEVER_STARTED) else {}
+        read = capture.outputs(self._judged(job), wanted, job.secrets)
+        return Ending(
+            how=how,
+            ended_s=outcome["at"],
+            started_s=found.started["at"] if found.started else None,
+            exit_status=outcome.get("status"),
+            signal=outcome.get("signal"),
+            message=message or (_could_not(job, number, in_cwd=outcome.get("cwd", False)) if number else ""),
+            outputs=read.values,
+            outputs_error=read.error if succeeded and job.attempt.phase is Phase.ACTION else "",
+            stderr_tail="" if succeeded else tail(folder / "stderr", STDERR_TAIL_BYTES),
+            processes_left=tuple(outcome.get("left", ())),
+            warnings=tuple(f"wrote the output {name}, which is not declared" for name in read.undeclared)
+            if job.attempt.phase is Phase.ACTION else (),
+        )
+
+    async def _outlive(self, job: Job, found: record.Record) -> Ending:
+        """The supervisor is dead: wait for the command until its timeout, end it then, or on a word to stop."""
+        identity = attempt_id(job.saga, job.attempt)
+        started = found.started or {}
+        session, ticks = started.get("pid"), started.get("ticks")
+        began_s = started.get("at", found.claim.get("at", 0.0))
+        left_s = min(max(began_s + job.attempt.timeout_s - time.time(), 0.0), job.attempt.timeout_s)
+        deadline_s = time.monotonic() + left_s
+        while self._leads(identity, session, ticks):
+            if time.monotonic() >= deadline_s or identity in self._stops:
+                return self._lost(job, "its supervisor died", await self._sweep(job, session, ticks))
+            await anyio.sleep(LOOK_S)
+        return self._lost(job, "its supervisor died", processes.members(identity, session, ticks))
+
+    def _leads(self, identity: str, session: int | None, ticks: int | None) -> bool:
+        """Whether the command itself is alive; before its pid was recorded, whether anything of the attempt is."""
+        if session is None:
+            return bool(processes.members(identity, None, None))
+        return processes.start_ticks(session) == ticks and ticks is not None
+
+    async def _sweep(self, job: Job, session: int | None, ticks: int | None) -> tuple[int, ...]:
+        identity = attempt_id(job.saga, job.attempt)
+        sweep = processes.Sweep(identity, session, ticks, time.monotonic(), job.command.kill_after_s)
+        while not sweep.look(time.monotonic()):
+            if self._stops.get(identity, (How.LOST, False))[1]:
+                sweep.kill_now(time.monotonic())
+            await anyio.sleep(max(0.0, sweep.again_at_s - time.monotonic()))
+        return sweep.left
+
+
+def _could_not(job: Job, number: int, *, in_cwd: bool) -> str:
+    """Why a command could not start, naming what could not be found or run."""
+    words = getattr(job.command.run, "words", ("/bin/sh",))
+    what = f"its working folder {job.command.cwd}" if in_cwd else words[0]
+    return f"{what}: {os.strerror(number)}"
+
+
+def running_steps(evidence: Evidence, saga: Saga) -> list[str]:
+    """The steps whose attempt without an outcome still has a supervisor or a process. Only looks."""
+    found = []
+    for name, view in saga.steps.items():
+        if view.live is None:
+            continue
+        folder = evidence.saga_folder(saga.started.token) / attempt_name(saga, view.live)
+        if record.is_held(str(folder / record.NAME)) or processes.members(attempt_id(saga, view.live), None, None):
+            found.append(name)
+    return found

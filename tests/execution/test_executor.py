@@ -1,0 +1,177 @@
+"""Starting attempts, and the table of resume: what became of one that is in the journal without an outcome."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import anyio
+
+from sagactl.core.parts import How
+from sagactl.execution import processes, record
+from sagactl.execution.executor import SupervisedExecutor, running_steps
+from sagactl.model import Argv, Output
+from tests.execution.conftest import Lab
+
+OWN = {"id": "0123456789abcdef.0.action.1", "boot": processes.boot_id(), "supervisor": 1, "at": 0.0}
+
+
+def claimed(lab: Lab, **changes: object) -> int:
+    """A claim in the evidence, as a supervisor would have made it; the descriptor that holds its lock."""
+    folder = lab.evidence.saga_folder(lab.token) / "0.action.1"
+    folder.mkdir(parents=True, exist_ok=True)
+    return record.claim(str(folder), {**OWN, **changes})
+
+
+def test_an_attempt_that_is_claimed_already_is_not_run(lab: Lab) -> None:
+    descriptor = claimed(lab)
+    record.write_slot(descriptor, record.OUTCOME, {"how": "exited", "status": 4, "at": 1.0})
+    os.close(descriptor)
+    ending = lab.start(lab.job("touch ran"))
+    assert (ending.how, ending.exit_status) == (How.EXITED, 4)
+    assert not (lab.folder / "ran").exists()
+
+
+def test_an_attempt_that_nobody_claimed_never_started_and_never_can(lab: Lab) -> None:
+    job = lab.job("touch ran")
+    assert lab.recover(job).how is How.NEVER_STARTED
+    assert lab.start(job).how is How.NEVER_STARTED
+    assert lab.recover(job).how is How.NEVER_STARTED
+    assert not (lab.folder / "ran").exists()
+
+
+def test_an_outcome_is_adopted_with_outputs_and_the_end_of_stderr(lab: Lab) -> None:
+    job = lab.job("echo v > $SAGA_OUTPUT_DIR/out; echo problem >&2; exit 3", outputs={"out": Output()})
+    first = lab.start(job)
+    assert lab.recover(job) == first
+    assert (first.outputs, first.stderr_tail, first.exit_status) == ({"out": "v"}, "problem\n", 3)
+
+
+def test_a_live_supervisor_is_waited_for(lab: Lab) -> None:
+    job = lab.job("true")
+    descriptor = claimed(lab)
+
+    async def both(executor: SupervisedExecutor) -> How:
+        async with anyio.create_task_group() as tasks:
+            async def end() -> None:
+                await anyio.wait_all_tasks_blocked()
+                record.write_slot(descriptor, record.OUTCOME, {"how": "exited", "status": 0, "at": 1.0})
+                os.close(descriptor)
+
+            tasks.start_soon(end)
+            ending = await executor.recover(job)
+        return ending.how
+
+    assert lab.run(both) is How.EXITED
+
+
+def test_a_dead_supervisor_leaves_an_attempt_in_doubt(lab: Lab) -> None:
+    os.close(claimed(lab))
+    assert lab.recover(lab.job("true")).how is How.LOST
+
+
+def test_another_boot_means_doubt_even_without_a_record(lab: Lab) -> None:
+    assert lab.recover(lab.job("true", boot="an earlier one")).how is How.LOST
+    os.close(claimed(lab, boot="an earlier one"))
+    ending = lab.recover(lab.job("true"))
+    assert (ending.how, ending.message) == (How.LOST, "the machine was started anew since")
+
+
+def test_a_damaged_record_means_doubt(lab: Lab) -> None:
+    descriptor = claimed(lab)
+    os.pwrite(descriptor, b"x", 20)
+    os.close(descriptor)
+    ending = lab.recover(lab.job("true"))
+    assert ending.how is How.LOST
+    assert "damaged" in ending.message
+
+
+def test_what_a_gone_leader_left_is_named_and_not_ended(lab: Lab) -> None:
+    """The supervisor is killed, the command ends, and a child of its in a session of its own lives on."""
+    job = lab.job("kill -9 $PPID; setsid sh -c 'echo $$ > pid; read x < hold' & while ! test -s pid; do :; done")
+    os.mkfifo(lab.folder / "hold")
+    ending = lab.start(job)
+    pid = int((lab.folder / "pid").read_text())
+    try:
+        assert ending.how is How.LOST
+        assert pid in ending.processes_left
+        assert running_steps(lab.evidence, job.saga) == ["a"]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_descendant_in_a_session_of_its_own_is_swept_after_a_failure(lab: Lab) -> None:
+    job = lab.job("setsid sh -c 'echo $$ > pid; read x < hold' & while ! test -s pid; do :; done; exit 1")
+    os.mkfifo(lab.folder / "hold")
+    assert lab.start(job).exit_status == 1
+    assert processes.start_ticks(int((lab.folder / "pid").read_text())) is None
+
+
+def test_a_daemon_left_by_a_success_is_left_alone(lab: Lab) -> None:
+    os.mkfifo(lab.folder / "hold")
+    job = lab.job("setsid sh -c 'echo $$ > pid; read x < hold' & while ! test -s pid; do :; done")
+    assert lab.start(job).exit_status == 0
+    pid = int((lab.folder / "pid").read_text())
+    assert processes.start_ticks(pid) is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_command_that_stops_itself_is_ended_at_its_timeout(lab: Lab) -> None:
+    ending = lab.start(lab.job("kill -STOP $$", timeout_s=0.2, kill_after_s=5.0))
+    assert (ending.how, ending.signal) == (How.TIMED_OUT, signal.SIGTERM)
+
+
+def test_signals_are_as_a_fresh_login_has_them(lab: Lab) -> None:
+    """Python ignores SIGPIPE and SIGXFSZ and the supervisor catches some: none of it may reach a command."""
+    lab.start(lab.job("grep -E 'Sig(Ign|Blk)' /proc/self/status > signals"))
+    lines = (lab.folder / "signals").read_text().split()
+    assert lines == ["SigBlk:", "0" * 16, "SigIgn:", "0" * 16]
+
+
+def test_a_command_has_three_descriptors_and_no_more(lab: Lab) -> None:
+    lab.start(lab.job("ls /proc/$$/fd > fds"))
+    assert set((lab.folder / "fds").read_text().split()) <= {"0", "1", "2", "10"}
+
+
+def test_a_command_that_cannot_start_says_what_was_not_found(lab: Lab) -> None:
+    missing = lab.job("x")
+    words = missing.command.__class__(run=Argv(words=("./no-such-program",)), cwd=str(lab.folder))
+    ending = lab.start(missing.__class__(saga=missing.saga, attempt=missing.attempt, command=words, env={}))
+    assert (ending.how, ending.message) == (How.NOT_STARTED, "./no-such-program: No such file or directory")
+
+
+def test_a_missing_working_folder_is_named(lab: Lab) -> None:
+    job = lab.job("true")
+    gone = job.command.__class__(run=job.command.run, cwd="nowhere")
+    ending = lab.start(job.__class__(saga=job.saga, attempt=job.attempt, command=gone, env={}))
+    assert (ending.how, ending.message) == (How.NOT_STARTED, "its working folder nowhere: No such file or directory")
+
+
+def test_a_file_named_stop_ends_an_attempt_whose_orchestrator_is_gone(lab: Lab) -> None:
+    job = lab.job("echo ready > ready; sleep 300", kill_after_s=5.0)
+    os.mkfifo(lab.folder / "ready")
+
+    async def leave(executor: SupervisedExecutor) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(executor.start, job)
+            ready = await anyio.to_thread.run_sync(Path(lab.folder, "ready").read_text)
+            assert ready == "ready\n"
+            tasks.cancel_scope.cancel()
+
+    async def stop(executor: SupervisedExecutor) -> How:
+        executor.stop(job.saga, job.attempt, How.STOPPED)
+        return (await executor.recover(job)).how
+
+    lab.run(leave)
+    assert lab.run(stop) is How.STOPPED
+
+
+def test_folded_evidence_is_never_run_again(lab: Lab) -> None:
+    job = lab.job("echo x >> log; exit 2")
+    lab.start(job)
+    lab.run(lambda executor: executor.fold(job.saga))
+    assert not lab.attempt_folder(job).exists()
+    assert lab.start(job).exit_status == 2
+    assert (lab.folder / "log").read_text() == "x\n"
+    lab.run(lambda executor: executor.fold(job.saga))
