@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from tests.diagram import README, drawn, with_diagrams
+import re
+
+from sagactl.cli.main import app
+from tests.generated import README, drawn, with_generated
 
 
-def test_the_diagrams_in_the_readme_are_drawn_from_the_tables() -> None:
+def test_the_generated_parts_of_the_readme_are_those_of_the_code() -> None:
     text = README.read_text()
-    assert all(diagram in text for diagram in drawn().values())
-    assert with_diagrams(text) == text
+    assert all(part in text for part in drawn().values())
+    assert with_generated(text) == text
+
+
+def test_the_readme_names_every_command_and_every_option() -> None:
+    text = README.read_text()
+    for command in app.registered_commands:
+        assert f"`sagactl {command.name}" in text
+
+
+def test_the_readme_has_exactly_two_set_up_commands_of_one_line_each() -> None:
+    found = re.findall(r"^## (.+?)\n(?:(?!^## ).)*?```sh\n(.*?)```", README.read_text(), re.DOTALL | re.MULTILINE)
+    assert [(title, command.count("\n")) for title, command in found] == [("Quick start", 1), ("Tests", 1)]

@@ -1,0 +1,34 @@
+"""`sagactl abandon`: leave a saga as it is, for good."""
+
+from __future__ import annotations
+
+from sagactl.cli import driving, saying, wiring
+from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path
+from sagactl.cli.output import say
+from sagactl.core import events as e
+from sagactl.core import operate
+from sagactl.core.saga import Saga
+from sagactl.errors import ConflictError, UsageError
+
+
+def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = False) -> int:
+    """End an unfinished saga as it is. Nothing is run, nothing is undone.
+
+    Example: sagactl abandon @last --reason "cleaned up by hand"
+    """
+    if not reason.strip():
+        raise UsageError("--reason is empty: whoever reads this later needs it")
+    database = database_path(db)
+
+    def word(now: Saga, at_s: float) -> e.Event | None:
+        alive = wiring.alive(database, now)
+        if alive:
+            raise ConflictError(f"{now.id} has a command that is still running: {', '.join(alive)}",
+                                hint=f"sagactl resume {now.id} waits for it, and ends it on Ctrl-C twice")
+        return operate.abandon(now, wiring.me(), reason, at_s)
+
+    after, changed = saying.record(database, saga, word)
+    if not changed:
+        say(f"{after.id} was abandoned already")
+    driving.tell(after, quiet=quiet)
+    return 0

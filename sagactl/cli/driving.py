@@ -1,0 +1,117 @@
+"""What run, resume and compensate have in common: drive sagas, tell what happens, end with their exit code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from sagactl.cli import wiring
+from sagactl.cli.output import hint, result, say, stdout_closed, warn
+from sagactl.cli.render import json as render_json
+from sagactl.cli.render.human import conclusion, progress
+from sagactl.cli.starting import surroundings, warn_of_changes
+from sagactl.core import events as e
+from sagactl.core.saga import Saga
+from sagactl.core.states import SagaState
+from sagactl.engine import Publish, Surroundings
+from sagactl.errors import LockedError, NotFoundError, SagactlError
+from sagactl.journal.reading import Reader
+
+OUTCOMES = {
+    SagaState.COMPLETED: 0, SagaState.COMPENSATED: 10, SagaState.ESCALATED: 11, SagaState.PAUSED: 12,
+    SagaState.ABANDONED: 13,
+}
+WORST_FIRST = (7, 1, 6, 11, 12, 13, 10, 0, 5, 4, 3)
+
+
+def exit_code(codes: Iterable[int]) -> int:
+    """Of several, the worst: that of somebody's attention, then those that only say that nothing was done."""
+    found = set(codes)
+    signals = found - set(WORST_FIRST)
+    order = (*WORST_FIRST[:7], *sorted(signals), *WORST_FIRST[8:], 0)
+    return next(code for code in order if code in found or code == 0)
+
+
+def publisher(*, quiet: bool, as_json: bool, several: bool = False) -> Publish:
+    """What tells of recorded events: JSON lines, or the id alone, and plain progress lines on stderr."""
+    def publish(saga: Saga, seq: int, event: e.Event) -> None:
+        if as_json:
+            result(render_json.line(render_json.event(saga.id, seq, event)))
+        elif quiet and isinstance(event, e.SagaStarted):
+            result(saga.id)
+        elif not quiet and (said := progress(saga, event)) is not None:
+            say(f"{_clock(event.at_s)} {saga.id + ' ' if several else ''}{said}")
+        if isinstance(event, e.AttemptEnded):
+            for warning in event.ending.warnings:
+                warn(f"{saga.id}: {event.step} {warning}")
+
+    return publish
+
+
+def drive(
+    database: Path, turns: Sequence[wiring.Turn], publish: Publish, *, quiet: bool, as_json: bool,
+    judge: Callable[[Saga], int] = lambda saga: OUTCOMES.get(saga.state, 0),
+) -> int:
+    """Drive sagas and tell how each ended; the exit code."""
+    results, signals = wiring.drive(database, turns, publish)
+    codes = []
+    for each in results:
+        if isinstance(each, SagactlError):
+            say(f"sagactl: {each.message}")
+            if each.hint:
+                hint(each.hint)
+            codes.append(each.exit_code)
+            continue
+        interrupted = each.state in (SagaState.RUNNING, SagaState.COMPENSATING)
+        codes.append(128 + (signals.number or 0) if interrupted else judge(each))
+        tell(each, quiet=quiet, as_json=as_json, interrupted=interrupted)
+    code = exit_code(codes)
+    return 141 if code == 0 and stdout_closed() else code
+
+
+def tell(saga: Saga, *, quiet: bool, as_json: bool = False, interrupted: bool = False) -> None:
+    """The last word on a saga: its state on stdout, why and what to type next on stderr."""
+    if not quiet and not as_json:
+        for line in conclusion(saga, interrupted=interrupted):
+            say(line)
+        result(f"{saga.id} {'interrupted' if interrupted else saga.state}")
+
+
+def going_on(
+    database: Path, saga_id: str, say_so: Callable[[Saga, float], Sequence[e.Event]],
+) -> Callable[[], tuple[Saga, Sequence[e.Event], Surroundings]]:
+    """The `prepare` of a saga that exists: read it under its lock, take it on, and say what is to happen.
+
+    `say_so` gives the events, if any, that the saga needs to go on.
+    """
+    def prepare() -> tuple[Saga, Sequence[e.Event], Surroundings]:
+        from sagactl.core.saga import evolve
+
+        saga = existing(database).load(saga_id)
+        around = surroundings(saga.started)
+        warn_of_changes(saga.started)
+        now_s = max(time.time(), saga.changed_s)
+        pending = [e.HolderChanged(at_s=now_s, holder=wiring.me()), *say_so(saga, now_s)]
+        for event in pending:
+            saga = evolve(saga, event)
+        return saga, pending, around
+
+    return prepare
+
+
+def existing(database: Path) -> Reader:
+    """The reader of a database that must be there. Raises NotFoundError."""
+    found = wiring.reader(database)
+    if found is None:
+        raise NotFoundError(f"no sagas yet: {database} does not exist", hint="start one: sagactl run FILE")
+    return found
+
+
+def held(saga_id: str, error: LockedError) -> LockedError:
+    """The same error, naming the saga."""
+    return LockedError(f"{saga_id} is {error.message}", hint=f"sagactl inspect {saga_id} shows how far it is")
+
+
+def _clock(at_s: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at_s))

@@ -1,0 +1,62 @@
+"""`sagactl inspect`: all that happened in one saga, and what can be done now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sagactl.cli import driving, wiring
+from sagactl.cli.options import Database, Json, Quiet, SagaName, database_path
+from sagactl.cli.output import result
+from sagactl.cli.render import json as render_json
+from sagactl.cli.render.human import conclusion, indented, safe
+from sagactl.core.saga import replay
+from sagactl.core.states import SagaState
+
+
+def inspect(saga: SagaName, db: Database = None, quiet: Quiet = False, json: Json = False) -> int:
+    """Show a saga: its steps with their attempts, outputs and undos, and why it is where it is.
+
+    Example: sagactl inspect @last --json
+    """
+    database = database_path(db)
+    reader = driving.existing(database)
+    name = reader.find(saga)
+    facts = reader.events(name)
+    view = replay(event for _, event in facts)
+    live = view.state in (SagaState.RUNNING, SagaState.COMPENSATING)
+    interrupted = live and not wiring.evidence(database).is_held(view.started.token)
+    shown = render_json.saga(view, facts, interrupted=interrupted)
+    if json:
+        result(render_json.line(shown))
+    elif quiet:
+        result(name)
+    else:
+        for line in (*_lines(shown), "", *conclusion(view, interrupted=interrupted)):
+            result(safe(line))
+    return 0
+
+
+def _lines(shown: dict[str, Any]) -> list[str]:
+    state = "interrupted, " + shown["state"] if shown["interrupted"] else shown["state"]
+    lines = [f"{shown['id']}  {state}", f"  started {shown['started']}, last change {shown['changed']}"]
+    lines += [f"  file {shown['file'] or '(stdin)'}, working folder {shown['cwd']}"]
+    lines += [f"  param {name} = {value}" for name, value in shown["params"].items()]
+    for step in shown["steps"]:
+        lines += ["", f"{step['id']}  {step['state']}"]
+        lines += [line for attempt in step["attempts"] for line in _attempt(attempt)]
+        lines += [f"  output {name} = {value}" for name, value in step["outputs"].items()]
+        if step["problem"] is not None and step["state"] == "compensation_failed":
+            lines.append(f"  not undone: {step['problem']['text']}")
+    return lines
+
+
+def _attempt(attempt: dict[str, Any]) -> list[str]:
+    head = f"  {attempt['phase']} {attempt['number']}"
+    if attempt["outcome"] is None:
+        return [f"{head}  started {attempt['started']}, no outcome yet"]
+    status = attempt["exit_status"] if attempt["exit_status"] is not None else attempt["signal"]
+    word = "signal" if attempt["exit_status"] is None and status is not None else "exit"
+    said = attempt["how"].replace("_", " ") if status is None else f"{word} {status}"
+    message = f": {attempt['message']}" if attempt["message"] else ""
+    tail = indented(attempt["stderr_tail"], "    | ")
+    return [f"{head}  {attempt['outcome'].replace('_', ' ')}, {said}{message}  {attempt['ended']}", *tail]

@@ -1,0 +1,82 @@
+"""`sagactl list`: the sagas of a database, those that need somebody first."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from sagactl.cli import wiring
+from sagactl.cli.options import Database, Json, Quiet, database_path
+from sagactl.cli.output import result, say
+from sagactl.cli.render import json as render_json
+from sagactl.cli.render.human import iso, safe, table
+from sagactl.core.states import SagaState
+from sagactl.errors import UsageError
+
+INTERRUPTED = "interrupted"
+
+
+def list_sagas(
+    state: Annotated[str | None, typer.Option("--state", metavar="S[,S...]", show_default=False,
+                                              help="Only these states; `interrupted` is one too.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    db: Database = None, quiet: Quiet = False, json: Json = False,
+) -> int:
+    """List sagas: escalated and unfinished ones first, then the newest.
+
+    Example: sagactl list --state escalated,interrupted
+    """
+    wanted = _states(state)
+    database = database_path(db)
+    reader = wiring.reader(database)
+    evidence = wiring.evidence(database)
+    rows = []
+    for row in reader.summaries(states=_journaled(wanted), limit=None if wanted else limit) if reader else ():
+        live = row.state in (SagaState.RUNNING, SagaState.COMPENSATING)
+        interrupted = live and not evidence.is_held(row.token)
+        if not wanted or row.state in wanted or (interrupted and INTERRUPTED in wanted):
+            rows.append((row, interrupted))
+    rows = rows[:limit]
+    if json:
+        result(render_json.line([{
+            "schema": 1, "id": row.id, "name": row.name, "state": row.state, "interrupted": interrupted,
+            "started": iso(row.created_s), "changed": iso(row.changed_s), "steps_done": row.steps_done,
+            "steps_total": row.steps_total, "why": row.why,
+        } for row, interrupted in rows]))
+    elif quiet:
+        for row, _ in rows:
+            result(row.id)
+    elif rows:
+        now_s = time.time()
+        lines = [(row.id, INTERRUPTED if interrupted else row.state, f"{row.steps_done}/{row.steps_total}",
+                  _age(now_s - row.changed_s), safe(row.why)) for row, interrupted in rows]
+        result(table([("ID", "STATE", "STEPS", "CHANGED", "WHY"), *lines]))
+    else:
+        say("no sagas" + (f" in state {state}" if state else " yet"))
+    return 0
+
+
+def _states(text: str | None) -> frozenset[str]:
+    wanted = frozenset(text.split(",")) if text else frozenset()
+    known = [*SagaState, INTERRUPTED]
+    unknown = sorted(wanted - set(known))
+    if unknown:
+        raise UsageError(f"unknown state {', '.join(unknown)}", hint=f"states: {', '.join(known)}")
+    return wanted
+
+
+def _journaled(wanted: frozenset[str]) -> tuple[SagaState, ...] | None:
+    """The states to look for in the database; an interrupted saga is a running or compensating one there."""
+    if not wanted:
+        return None
+    live = {SagaState.RUNNING, SagaState.COMPENSATING} if INTERRUPTED in wanted else set()
+    return tuple(live | {SagaState(each) for each in wanted if each != INTERRUPTED})
+
+
+def _age(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f}{unit} ago"
+    return f"{max(0.0, seconds):.0f}s ago"

@@ -1,0 +1,107 @@
+"""The command tree, and the one place that maps exceptions to exit codes. No traceback reaches a user."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+
+import typer
+
+from sagactl import __version__
+from sagactl.cli import abandon, compensate, events, inspect, resolve, resume, run, validate
+from sagactl.cli import list as list_command
+from sagactl.cli.output import hint, say
+from sagactl.errors import EXIT_CODES, SagactlError
+
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Transactions for shell commands: all of it happens, or it is taken back, or you are told what is left.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def about(*, version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:
+    """Transactions for shell commands."""
+    if version:
+        print(f"sagactl {__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+def guarded(command: Callable[..., int]) -> Callable[..., None]:
+    """The command with its exceptions turned into messages on stderr and exit codes."""
+    @functools.wraps(command)
+    def run_command(*args: object, **options: object) -> None:
+        raise SystemExit(finish(functools.partial(command, *args, **options)))
+
+    return run_command
+
+
+def finish(command: Callable[[], int]) -> int:
+    """Run a command to its exit code."""
+    try:
+        code = command()
+    except KeyboardInterrupt:
+        return 130
+    except (SagactlError, BaseExceptionGroup) as error:
+        return report(error)
+    except BrokenPipeError:
+        return pipe_closed(0)
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        return report(error)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return pipe_closed(code)
+    return code
+
+
+def report(error: BaseException) -> int:
+    """Say what happened on stderr; the exit code."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((each for each in error.exceptions if isinstance(each, SagactlError)), error.exceptions[0])
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if not isinstance(error, SagactlError):
+        say(f"sagactl: a bug in sagactl: {type(error).__name__}: {error}")
+        hint("please report it with the command that you typed; what was recorded is safe")
+        return 1
+    say(f"sagactl: {error.message}")
+    if error.hint:
+        hint(error.hint)
+    return error.exit_code
+
+
+def pipe_closed(code: int) -> int:
+    """Stdout is gone: nothing more can be said there, and Python must not try to at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code or 141
+
+
+def exit_codes(*codes: int) -> str:
+    """The end of a command's help."""
+    return "Exit codes: " + ", ".join(f"{code} {EXIT_CODES[code][0]}" for code in codes)
+
+
+DRIVING = (0, 3, 4, 5, 6, 7, 10, 11, 12, 13, 130)
+
+for command, name, codes in (
+    (run.run, "run", DRIVING),
+    (resume.resume, "resume", DRIVING),
+    (compensate.compensate, "compensate", DRIVING),
+    (list_command.list_sagas, "list", (0, 2, 7)),
+    (inspect.inspect, "inspect", (0, 4, 7)),
+    (events.events, "events", (0, 4, 7)),
+    (validate.validate, "validate", (0, 3, 4)),
+    (resolve.resolve, "resolve", (0, 2, 4, 5, 6, 7)),
+    (abandon.abandon, "abandon", (0, 2, 4, 5, 6, 7)),
+):
+    app.command(name, epilog=exit_codes(*codes))(guarded(command))
+
+
+def main() -> None:
+    """Parse the command line and run it; never returns."""
+    os.umask(0o077)
+    app()

@@ -1,0 +1,1 @@
+"""What users and machines see: human text and JSON."""

@@ -1,0 +1,192 @@
+"""Text for people. Everything that a user, a file or a command has said goes through `safe` before it is shown."""
+
+from __future__ import annotations
+
+import shlex
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from sagactl.core import events as e
+from sagactl.core.decide import why
+from sagactl.core.parts import Attempt, Ending
+from sagactl.core.saga import Saga
+from sagactl.core.states import SagaState, StepState
+from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Step
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def safe(text: str, *, lines: bool = False) -> str:
+    """The text with every character that could act on a terminal or hide others shown as an escape.
+
+    That is controls, C1, bidi and other format characters, surrogates and line separators; newlines are kept with
+    `lines`.
+    """
+    return "".join(
+        char if (char == "\n" and lines) or unicodedata.category(char) not in _HIDDEN else _escape(char)
+        for char in text
+    )
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def iso(at_s: float) -> str:
+    """RFC 3339 UTC with milliseconds."""
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns two spaces apart, the last one ragged."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def command_line(command: Command) -> str:
+    """A command as a person would type it, `${…}` as written; quoted for display only."""
+    if isinstance(command.run, Argv):
+        return shlex.join(command.run.words)
+    first, *rest = command.run.text.strip().splitlines() or [""]
+    return first + (" …" if rest else "")
+
+
+def undo_text(step: Step) -> str:
+    """What taking a step back means."""
+    match step.undo:
+        case Command():
+            return command_line(step.undo)
+        case ManualUndo(text=text):
+            return f"by hand: {text}"
+        case NothingToUndo():
+            return "nothing to undo"
+        case _:
+            return "no undo: a person is needed"
+
+
+def progress(saga: Saga, event: e.Event) -> str | None:
+    """The plain line of an event, less its time; None for events that say nothing by themselves."""
+    match event:
+        case e.AttemptStarted(attempt=attempt):
+            return f"{event.step}: {_phase(attempt)} started{_of(saga, attempt)}"
+        case e.AttemptEnded(ending=ending):
+            again = ", again" if event.retry_at_s is not None and not isinstance(event, e.ActionSucceeded) else ""
+            return f"{event.step}: {event.phase} {_ended(event)} ({_took(ending)}{again})"
+        case e.StepSkipped():
+            return f"{event.step}: skipped"
+        case e.CompensationFailed(text=text):
+            return f"{event.step}: not undone: {text}"
+        case e.CompensationStarted(cause=cause, text=text):
+            return f"turning back ({cause}{': ' if text else ''}{text})"
+        case e.DeadlinePassed():
+            return "the deadline has passed"
+        case e.HolderChanged():
+            return "going on"
+        case _:
+            return None
+
+
+def _phase(attempt: Attempt) -> str:
+    return attempt.phase
+
+
+def _of(saga: Saga, attempt: Attempt) -> str:
+    most = saga.by_id[attempt.step].command(attempt.phase).retry.max_retries + 1
+    return f" (attempt {attempt.ordinal}/{most})" if most > 1 else ""
+
+
+def _ended(event: e.AttemptEnded) -> str:
+    match event:
+        case e.ActionSucceeded() | e.UndoSucceeded():
+            return "succeeded"
+        case e.ActionFailed() | e.UndoFailed():
+            return "failed"
+        case e.ActionInDoubt() | e.UndoInDoubt():
+            return "is in doubt"
+        case e.EffectFound():
+            return "found the effect"
+        case e.EffectAbsent():
+            return "found no effect"
+        case e.CheckInconclusive():
+            return "could not tell"
+        case _:
+            return "did not start"
+
+
+def _took(ending: Ending) -> str:
+    said = ending_text(ending)
+    if ending.started_s is None:
+        return said
+    took = f"{max(0.0, ending.ended_s - ending.started_s):.1f}s"
+    return took if said == "exit 0" else f"{said} after {took}"
+
+
+def ending_text(ending: Ending) -> str:
+    """How an attempt ended, in a phrase."""
+    from sagactl.core.saga import StepView
+
+    return why(StepView(last=ending))
+
+
+def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
+    """The one important sentence about a saga, and what to type next."""
+    if interrupted:
+        return [
+            f"{saga.id} is interrupted and can go on:",
+            f"  sagactl resume {saga.id}        goes on in the direction it was going",
+            f"  sagactl compensate {saga.id}    takes it back",
+        ]
+    match saga.state:
+        case SagaState.COMPLETED:
+            return [f"{saga.id} completed"]
+        case SagaState.COMPENSATED:
+            return [f"{saga.id} compensated: {because(saga)}; all that had to be is undone"]
+        case SagaState.PAUSED:
+            return [f"{saga.id} paused: {because(saga)}",
+                    f"  sagactl resume {saga.id}        tries again what failed",
+                    f"  sagactl compensate {saga.id}    takes it back"]
+        case SagaState.ESCALATED:
+            return [f"{saga.id} escalated: {because(saga)}", *_ways_out(saga)]
+        case SagaState.ABANDONED:
+            return [f"{saga.id} abandoned: {because(saga)}"]
+        case _:
+            return [f"{saga.id} {saga.state}"]
+
+
+def because(saga: Saga) -> str:
+    """Why a saga is where it is, "" where there is nothing to say."""
+    turned = saga.turn
+    why_turned = "" if turned is None else f"{turned.failed_step}: {turned.text}" if turned.failed_step else turned.text
+    match saga.decided:
+        case e.SagaEscalated(open=open_steps):
+            return "; ".join(f"{item.step}: {_reason(item.reason)}: {item.text}" for item in open_steps)
+        case e.SagaPaused(step=step, text=text):
+            return f"{step}: {text}"
+        case e.SagaAbandoned(reason=reason):
+            return reason
+        case _:
+            return why_turned
+
+
+def _reason(reason: str) -> str:
+    return reason.replace("_", " ")
+
+
+def _ways_out(saga: Saga) -> list[str]:
+    assert isinstance(saga.decided, e.SagaEscalated)
+    lines = []
+    for item in saga.decided.open:
+        state = saga.steps[item.step].state
+        if state is StepState.IN_DOUBT:
+            lines.append(f"  sagactl resolve {saga.id} --step {item.step} --as landed|not-landed|kept --reason TEXT")
+        elif state is StepState.COMPENSATION_FAILED:
+            lines.append(f"  sagactl resolve {saga.id} --step {item.step} --as undone|kept --reason TEXT")
+    return [*lines, f"  then: sagactl resume {saga.id}"]
+
+
+def indented(text: str, prefix: str) -> Iterable[str]:
+    """Every line of a text behind a prefix."""
+    return (f"{prefix}{line}" for line in text.rstrip("\n").splitlines())

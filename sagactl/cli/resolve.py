@@ -1,0 +1,42 @@
+"""`sagactl resolve`: a person's word on a step that only a person can settle."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sagactl.cli import saying, wiring
+from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path
+from sagactl.cli.output import result, say
+from sagactl.core import operate
+from sagactl.core.states import SagaState, StepState
+from sagactl.errors import UsageError
+
+
+def resolve(
+    saga: SagaName,
+    step: Annotated[str, typer.Option("--step", metavar="STEP", show_default=False, help="Which step.")],
+    word: Annotated[operate.Word, typer.Option("--as", show_default=False, help=(
+        "undone: by hand; landed: the action took effect; not-landed: it did not; kept: its effect stays."))],
+    reason: Reason, db: Database = None, quiet: Quiet = False,
+) -> int:
+    """Record what a person found out or did about a step. Runs nothing; `resume` goes on.
+
+    Example: sagactl resolve @last --step charge --as undone --reason "refunded by hand, ticket 812"
+    """
+    if not reason.strip():
+        raise UsageError("--reason is empty: whoever reads this later needs it")
+    after, _ = saying.record(
+        database_path(db), saga, lambda now, at_s: operate.resolve(now, step, word, wiring.me(), reason, at_s),
+    )
+    if quiet:
+        result(after.id)
+        return 0
+    result(f"{after.id}: {step} is {after.steps[step].state}")
+    still_open = [name for name, view in after.steps.items() if view.state is StepState.COMPENSATION_FAILED]
+    still_open += operate.open_doubts(after)
+    say(f"still open: {', '.join(still_open)}" if still_open else "nothing is open any more")
+    if after.state in (SagaState.PAUSED, SagaState.ESCALATED):
+        say(f"  then: sagactl resume {after.id}")
+    return 0

@@ -1,0 +1,89 @@
+"""`sagactl resume`: go on with what was interrupted, paused or escalated, in the direction it was going."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sagactl.cli import driving, wiring
+from sagactl.cli.options import Database, Json, Quiet, database_path
+from sagactl.cli.output import say
+from sagactl.core import events as e
+from sagactl.core import operate
+from sagactl.core.saga import Saga
+from sagactl.core.states import FINAL, SagaState
+from sagactl.errors import LockedError, SagactlError, UsageError
+
+
+def resume(
+    sagas: Annotated[list[str] | None, typer.Argument(metavar="SAGA...", show_default=False,
+                                                      help="Ids, unique prefixes, or @last.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every interrupted saga that no live process holds.")] = False,
+    db: Database = None, quiet: Quiet = False, json: Json = False,
+) -> int:
+    """Go on with sagas in the direction they were going.
+
+    What failed in a paused or escalated saga has a fresh budget of attempts; a finished one is reported.
+
+    Example: sagactl resume --all
+    """
+    if every == bool(sagas):
+        raise UsageError("name sagas, or say --all")
+    database = database_path(db)
+    if every:
+        names = interrupted(database)
+        if not names and not quiet:
+            say("nothing to resume: no saga is interrupted")
+    else:
+        names = list(dict.fromkeys(driving.existing(database).find(name) for name in sagas or ()))
+    codes, turns = [], []
+    for name in names:
+        try:
+            turn = _turn(database, name, quiet=quiet, as_json=json)
+        except SagactlError as error:
+            say(f"sagactl: {error.message}")
+            if error.hint:
+                say(f"  {error.hint}")
+            codes.append(error.exit_code)
+            continue
+        codes += [turn] if isinstance(turn, int) else []
+        turns += [turn] if isinstance(turn, wiring.Turn) else []
+    if turns:
+        publish = driving.publisher(quiet=quiet, as_json=json, several=len(names) > 1)
+        codes.append(driving.drive(database, turns, publish, quiet=quiet, as_json=json))
+    return driving.exit_code(codes)
+
+
+def interrupted(database: Path) -> list[str]:
+    """The ids of running or compensating sagas that no live process holds."""
+    reader = wiring.reader(database)
+    if reader is None:
+        return []
+    evidence = wiring.evidence(database)
+    rows = reader.summaries(states=(SagaState.RUNNING, SagaState.COMPENSATING))
+    return [row.id for row in rows if not evidence.is_held(row.token)]
+
+
+def _turn(database: Path, name: str, *, quiet: bool, as_json: bool) -> wiring.Turn | int:
+    """What to do for one saga: a turn to drive it, or the exit code of one that has ended."""
+    saga = driving.existing(database).load(name)
+    if saga.state in FINAL or saga.state is SagaState.COMPLETED:
+        if not quiet:
+            say(f"{name} has ended already; nothing was run")
+        driving.tell(saga, quiet=quiet, as_json=as_json)
+        return driving.OUTCOMES[saga.state]
+    evidence = wiring.evidence(database)
+    try:
+        with evidence.lock(saga.started.token, wiring.me(), saga.changed_s):
+            pass
+    except LockedError as error:
+        raise driving.held(name, error) from None
+
+    def say_so(saga: Saga, now_s: float) -> Sequence[e.Event]:
+        event = operate.resume(saga, wiring.me(), now_s)
+        return [event] if event is not None else []
+
+    return wiring.Turn(token=saga.started.token, prepare=driving.going_on(database, name, say_so))

@@ -1,0 +1,108 @@
+"""`sagactl run`: validate, journal, execute, and take back what was done if a step fails."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sagactl.cli import driving, wiring
+from sagactl.cli.options import Database, Json, Quiet, database_path
+from sagactl.cli.output import result, say
+from sagactl.cli.starting import new_id, read_file, started, surroundings
+from sagactl.core import events as e
+from sagactl.core.saga import Saga, replay
+from sagactl.core.states import SagaState
+from sagactl.definition.loading import load
+from sagactl.definition.parameters import bind, parse_pairs, parse_params_file
+from sagactl.engine import Surroundings
+from sagactl.errors import ConflictError, LockedError, NotFoundError, UsageError
+from sagactl.model import Definition
+
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def run(
+    file: Annotated[str, typer.Argument(metavar="FILE", show_default=False, help="The definition; - for stdin.")],
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", show_default=False,
+                                                    help="A parameter; may be given several times.")] = None,
+    params_file: Annotated[str | None, typer.Option("--params-file", metavar="FILE", show_default=False,
+                                                    help="Parameters as YAML or JSON; - for stdin.")] = None,
+    saga_id: Annotated[str | None, typer.Option("--id", metavar="ID", show_default=False, help=(
+        "An id of your own, which makes this command safe to repeat: the same id goes on with or reports its saga."
+    ))] = None,
+    db: Database = None, quiet: Quiet = False, json: Json = False,
+) -> int:
+    """Run a saga: all of its steps happen, or what happened is undone in reverse order.
+
+    Example: sagactl run sagas/order.yaml -p carrier=ups
+    """
+    if saga_id is not None and not ID.fullmatch(saga_id):
+        raise UsageError(f"--id {saga_id!r}: letters, digits, dot, _ and -, at most 128, the first a letter or digit")
+    if file == "-" and params_file == "-":
+        raise UsageError("the definition and the parameters can't both be read from stdin")
+    data = _read(file)
+    loaded = load(data, file)
+    for warning in loaded.warnings:
+        say(str(warning))
+    params = _params(loaded.definition, param or (), params_file)
+    database = database_path(db)
+    publish = driving.publisher(quiet=quiet, as_json=json)
+    known = _known(database, saga_id, loaded.definition, params)
+    if known is None:
+        first = started(loaded.definition, params, saga_id=saga_id or new_id(loaded.definition.saga),
+                        file="" if file == "-" else file, data=data, at_s=time.time(), holder=wiring.me())
+        turn = _first_turn(first)
+    elif known.state not in (SagaState.RUNNING, SagaState.COMPENSATING):
+        say(f"{known.id} exists already; nothing was run")
+        driving.tell(known, quiet=quiet, as_json=json)
+        return driving.OUTCOMES[known.state]
+    else:
+        if wiring.evidence(database).is_held(known.started.token):
+            raise LockedError(f"{known.id} is running already", hint=f"sagactl inspect {known.id}")
+        turn = wiring.Turn(token=known.started.token, prepare=driving.going_on(database, known.id, lambda *_: ()))
+    if quiet and known is not None:
+        result(known.id)
+    return driving.drive(database, [turn], publish, quiet=quiet, as_json=json)
+
+
+def _first_turn(first: e.SagaStarted) -> wiring.Turn:
+    around = surroundings(first)
+
+    def prepare() -> tuple[Saga, Sequence[e.Event], Surroundings]:
+        return replay([first]), [first], around
+
+    return wiring.Turn(token=first.token, prepare=prepare)
+
+
+def _known(database: Path, saga_id: str | None, definition: Definition, params: dict[str, Any]) -> Saga | None:
+    """The saga that an id already names, if it is the same one. Raises ConflictError if it is another."""
+    reader = wiring.reader(database) if saga_id is not None else None
+    if reader is None or saga_id is None:
+        return None
+    try:
+        known = reader.load(saga_id)
+    except NotFoundError:
+        return None
+    different = [what for what, same in (
+        ("definition", known.definition.fingerprint() == definition.fingerprint()),
+        ("parameters", dict(known.started.params) == params),
+    ) if not same]
+    if different:
+        raise ConflictError(f"--id {saga_id} names a saga with another {' and other '.join(different)}",
+                            hint=f"sagactl inspect {saga_id} shows it; choose another id for this one")
+    return known
+
+
+def _params(definition: Definition, pairs: Sequence[str], params_file: str | None) -> dict[str, Any]:
+    given = dict(parse_params_file(_read(params_file), params_file)) if params_file else {}
+    return dict(bind(definition, {**given, **parse_pairs(definition, pairs)}))
+
+
+def _read(file: str) -> bytes:
+    return sys.stdin.buffer.read() if file == "-" else read_file(file)

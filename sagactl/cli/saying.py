@@ -1,0 +1,41 @@
+"""What resolve and abandon have in common: record one event of an operator under the saga's lock, run nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+
+from sagactl.cli import driving, wiring
+from sagactl.core import events as e
+from sagactl.core.saga import Saga, evolve
+from sagactl.errors import LockedError
+
+
+def record(database: Path, name: str, word: Callable[[Saga, float], e.Event | None]) -> tuple[Saga, bool]:
+    """Record what `word` makes of a saga; the saga as it then is, and whether that changed it.
+
+    Raises:
+        LockedError: a live process holds it.
+    """
+    reader = driving.existing(database)
+    saga_id = reader.find(name)
+    saga = reader.load(saga_id)
+    try:
+        with wiring.evidence(database).lock(saga.started.token, wiring.me(), time.time()):
+            saga = reader.load(saga_id)
+            event = word(saga, max(time.time(), saga.changed_s))
+            if event is None:
+                return saga, False
+            saga = evolve(saga, event)
+            anyio.run(_append, database, saga, event)
+            return saga, True
+    except LockedError as error:
+        raise driving.held(saga_id, error) from None
+
+
+async def _append(database: Path, saga: Saga, event: e.Event) -> None:
+    async with wiring.journal(database) as journal:
+        await journal.append(saga, [event])

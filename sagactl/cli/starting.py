@@ -1,0 +1,127 @@
+"""What a saga needs of the world when it starts and when it goes on: variables, secrets, its folder, its file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sagactl.cli.output import warn
+from sagactl.core import events as e
+from sagactl.core.parts import Actor
+from sagactl.engine import Surroundings
+from sagactl.errors import InvalidError, NotFoundError
+from sagactl.execution.invocation import OURS
+from sagactl.model import Command, Definition
+from sagactl.template import references
+
+FROZEN = ("PATH", "HOME")
+ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base32: no letter is taken for another."""
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of a file that the user named. Raises NotFoundError."""
+    try:
+        return Path(path).read_bytes()
+    except IsADirectoryError:
+        raise NotFoundError(f"{path} is a folder, not a file") from None
+    except OSError as error:
+        raise NotFoundError(f"can't read {path}: {error.strerror}") from None
+
+
+def new_id(name: str) -> str:
+    return f"{name}-{''.join(secrets.choice(ID_LETTERS) for _ in range(6))}"
+
+
+def started(
+    definition: Definition, params: Mapping[str, Any], *, saga_id: str, file: str, data: bytes, at_s: float,
+    holder: Actor,
+) -> e.SagaStarted:
+    """The first event of a saga. Raises InvalidError where a variable that it reads is missing."""
+    return e.SagaStarted(
+        at_s=at_s,
+        id=saga_id,
+        token=secrets.token_hex(8),
+        definition=definition,
+        params=params,
+        cwd=os.path.dirname(os.path.abspath(file)) if file else os.getcwd(),  # noqa: PTH120, PTH100, PTH109
+        env=_frozen(definition),
+        env_names=tuple(sorted(name for name in os.environ if not name.startswith(OURS))),
+        holder=holder,
+        file=os.path.abspath(file) if file else "",  # noqa: PTH100
+        file_hash=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def surroundings(first: e.SagaStarted) -> Surroundings:
+    """What the commands get from this process.
+
+    Raises:
+        InvalidError: a secret is missing, or the folder that the saga works in is gone.
+    """
+    if not os.path.isdir(first.cwd):  # noqa: PTH112
+        raise InvalidError(f"the working folder of {first.id} is gone: {first.cwd}", hint="make it again, then resume")
+    sources = first.definition.secrets
+    found, missing = {}, []
+    for name, source in sources.items():
+        value = os.environ.get(source.env) if source.env else _file(Path(first.cwd, source.file))
+        if value is None:
+            missing.append(f"secret {name} is missing: " + (f"${source.env} is not set" if source.env else
+                                                            f"can't read {source.file}"))
+        else:
+            found[name] = value
+    if missing:
+        raise InvalidError("\n".join(missing))
+    hidden = {source.env for source in sources.values()}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name not in hidden}
+    return Surroundings(env={**env, **{name: first.env[name] for name in FROZEN if name in first.env}}, secrets=found)
+
+
+def warn_of_changes(first: e.SagaStarted) -> None:
+    """Say what is not as it was when the saga started; it goes on with what it was started with."""
+    if first.file:
+        try:
+            same = hashlib.sha256(Path(first.file).read_bytes()).hexdigest() == first.file_hash
+            changed = "" if same else "has changed"
+        except OSError:
+            changed = "is gone"
+        if changed:
+            warn(f"{first.file} {changed} since {first.id} started; the saga goes on with the definition of its start")
+    gone = [name for name in first.env_names if name not in os.environ]
+    hidden = {source.env for source in first.definition.secrets.values()}
+    missing = [name for name in gone if name not in hidden]
+    if missing:
+        warn(f"variables that were set when {first.id} started are missing now: {', '.join(missing)}")
+
+
+def _frozen(definition: Definition) -> dict[str, str]:
+    frozen = {name: os.environ[name] for name in FROZEN if name in os.environ}
+    missing = []
+    hidden = {source.env for source in definition.secrets.values()}
+    for command in _commands(definition):
+        for reference in (each for value in command.env.values() for each in references(value) if each.env):
+            if reference.env in hidden:
+                missing.append(f"{reference} reads a secret; list it under `secrets:` of the step instead")
+            elif reference.env in os.environ:
+                frozen[reference.env] = os.environ[reference.env]
+            elif not reference.optional:
+                missing.append(f"${reference.env} is not set, and the definition reads {reference}")
+    if missing:
+        raise InvalidError("\n".join(dict.fromkeys(missing)))
+    return frozen
+
+
+def _commands(definition: Definition) -> Iterator[Command]:
+    for step in definition.steps:
+        yield from (each for each in (step.action, step.undo, step.check) if isinstance(each, Command))
+
+
+def _file(path: Path) -> str | None:
+    try:
+        return path.read_text().removesuffix("\n")
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,112 @@
+"""Puts the program together: the only file that names adapters."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from sagactl.cli.options import grace_s
+from sagactl.clock import SystemClock
+from sagactl.core import events as e
+from sagactl.core.parts import Actor
+from sagactl.core.saga import Saga
+from sagactl.engine import Engine, Publish, Signals, Surroundings
+from sagactl.errors import SagactlError
+from sagactl.execution.channel import Supervisor, Supervisors, umask
+from sagactl.execution.evidence import Evidence
+from sagactl.execution.executor import SupervisedExecutor, running_steps
+from sagactl.execution.processes import boot_id
+from sagactl.journal.reading import Reader, open_reader
+from sagactl.journal.sqlite import SqliteJournal, open_journal
+
+USER_UMASK = umask()
+"""What the user had set when the program started; commands get it, and our own files never need it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One saga to drive: its lock is taken, then `prepare` gives the saga, its pending events and surroundings."""
+
+    token: str
+    prepare: Callable[[], tuple[Saga, Sequence[e.Event], Surroundings]]
+
+
+def me() -> Actor:
+    """This process."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return Actor(user=user, host=socket.gethostname(), pid=os.getpid(), boot_id=boot_id())
+
+
+def reader(database: Path) -> Reader | None:
+    """What the database holds, read-only; None where there is none yet."""
+    return open_reader(database)
+
+
+def evidence(database: Path) -> Evidence:
+    return Evidence(database)
+
+
+@contextlib.asynccontextmanager
+async def journal(database: Path) -> AsyncIterator[SqliteJournal]:
+    """The journal, for one word of an operator."""
+    async with open_journal(database) as opened:
+        yield opened
+
+
+def drive(database: Path, turns: Iterable[Turn], publish: Publish) -> tuple[list[Saga | SagactlError], Signals]:
+    """Drive sagas side by side, each until it rests or a signal ends it. Gives each, or why it could not be driven.
+
+    Raises:
+        SagactlError: the database can't be opened.
+    """
+    return anyio.run(_drive, database, list(turns), publish)
+
+
+async def _drive(
+    database: Path, turns: Sequence[Turn], publish: Publish,
+) -> tuple[list[Saga | SagactlError], Signals]:
+    signals = Signals(grace_s())
+    kept = evidence(database)
+    results: list[Saga | SagactlError] = [SagactlError("not driven")] * len(turns)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(signals.listen)
+        async with open_journal(database) as opened, Supervisors(Supervisor()) as supervisors:
+            executor = SupervisedExecutor(kept, supervisors, umask=USER_UMASK)
+            engine = Engine(journal=opened, executor=executor, clock=SystemClock(), signals=signals, publish=publish,
+                            draw=random.random)
+
+            async def one(place: int, turn: Turn) -> None:
+                try:
+                    with kept.lock(turn.token, me(), engine.clock.now_s()):
+                        results[place] = await engine.drive(*turn.prepare())
+                except* SagactlError as group:
+                    results[place] = _first(group)
+
+            async with anyio.create_task_group() as driving:
+                for place, turn in enumerate(turns):
+                    driving.start_soon(one, place, turn)
+        tasks.cancel_scope.cancel()
+    return results, signals
+
+
+def _first(error: BaseException) -> SagactlError:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, SagactlError)
+    return error
+
+
+def alive(database: Path, saga: Saga) -> list[str]:
+    """The steps of a saga whose attempt without outcome still runs, as far as one can see from here."""
+    return running_steps(Evidence(database), saga)

@@ -1,0 +1,299 @@
+"""The loop: decide, record, execute, record. It knows neither SQLite nor processes, and decides nothing itself.
+
+An outcome, the decision taken on it and the next intent go into one durable append; only then is anything started or
+published. Signals make it stop starting; nothing that runs is lost when it ends, since attempts outlive it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+import anyio.abc
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from sagactl.core import events as e
+from sagactl.core import operate
+from sagactl.core.decide import Effect, Record, Run, Stop, Wait, decide
+from sagactl.core.judge import judge
+from sagactl.core.parts import Attempt, Ending, How
+from sagactl.core.saga import Saga, evolve
+from sagactl.core.states import FINAL, SagaState
+from sagactl.errors import BusyError, ConflictError, SagactlError
+from sagactl.model import Phase
+from sagactl.ports import Clock, Executor, Job, Journal, Request
+
+VOID_IN_A_ROW_MAX: Final = 3
+"""An attempt that could not even start so often in a row will not the next time either."""
+
+REQUEST_LOOK_S: Final = 1.0
+"""How often the holder of a saga looks for a request to turn it round, when nothing else makes it look."""
+
+Publish = Callable[[Saga, int, e.Event], None]
+"""Called with the saga as it is now, and each event that has become durable with its sequence number."""
+
+
+class Signals:
+    """How far the user has asked this process to stop: 1 start nothing, 2 end what runs, 3 kill it.
+
+    `number` is that of the first signal. HUP never goes beyond 1; TERM goes on to 2 by itself after `grace_s`.
+    """
+
+    def __init__(self, grace_s: float) -> None:
+        self.level = 0
+        self.number: int | None = None
+        self._grace_s = grace_s
+        self._listeners: list[Callable[[], None]] = []
+
+    @contextlib.contextmanager
+    def told(self, listener: Callable[[], None]) -> Iterator[None]:
+        """As long as the context lasts, call `listener` whenever the level has changed."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    def raise_to(self, level: int) -> None:
+        """Go to that level, if it is higher than the present one."""
+        if level > self.level:
+            self.level = level
+            for listener in self._listeners:
+                listener()
+
+    async def listen(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled. A signal that was ignored when the process started (nohup, a shell's `&`) stays so."""
+        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        heard = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
+        if not heard:
+            task_status.started()
+            await anyio.sleep_forever()
+        async with anyio.create_task_group() as tasks:
+            with anyio.open_signal_receiver(*heard) as received:
+                task_status.started()
+                async for number in received:
+                    self.number = self.number or number
+                    if number == signal.SIGHUP:
+                        self.raise_to(1)
+                    elif number == signal.SIGTERM and self.level == 0:
+                        self.raise_to(1)
+                        tasks.start_soon(self._grace)
+                    else:
+                        self.raise_to(min(self.level + 1, 3))
+
+    async def _grace(self) -> None:
+        await anyio.sleep(self._grace_s)
+        self.raise_to(2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What commands of a saga get from the process that drives it: variables, and the saga's secrets by name."""
+
+    env: Mapping[str, str]
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What all sagas of a process share."""
+
+    journal: Journal
+    executor: Executor
+    clock: Clock
+    signals: Signals
+    publish: Publish
+    draw: Callable[[], float]
+
+    async def drive(self, saga: Saga, pending: Sequence[e.Event], surroundings: Surroundings) -> Saga:
+        """Take a saga as far as it goes and give it as it then is. The caller holds its lock.
+
+        `pending` are its latest events, in `saga` already and not yet durable: its start, or who took it on. Ends
+        when it rests, or on a signal when nothing of it runs any more.
+
+        Raises:
+            StoreError, FencedError: the journal failed. What runs goes on and is found by a resume.
+            BusyError: the machine could not start a command three times in a row.
+        """
+        send, receive = anyio.create_memory_object_stream[_Ended | None](float("inf"))
+        with send, receive, self.signals.told(lambda: send.send_nowait(None)):
+            async with anyio.create_task_group() as tasks:
+                driver = _Driver(self, saga, list(pending), surroundings, tasks, send)
+                await driver.run(receive)
+        if driver.failure is not None:
+            raise driver.failure
+        if driver.saga.state in FINAL:
+            await self.executor.fold(driver.saga)
+        return driver.saga
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An attempt in hand has ended, or asking for it failed."""
+
+    attempt: Attempt
+    ending: Ending | SagactlError
+
+
+_Key = tuple[str, Phase, int]
+
+
+class _Driver:
+    """One saga being driven."""
+
+    def __init__(
+        self, engine: Engine, saga: Saga, pending: list[e.Event], surroundings: Surroundings,
+        tasks: anyio.abc.TaskGroup, send: MemoryObjectSendStream[_Ended | None],
+    ) -> None:
+        self.engine, self.saga, self.pending, self.surroundings = engine, saga, pending, surroundings
+        self.tasks, self.send = tasks, send
+        self.in_hand: dict[_Key, Attempt] = {}
+        self.intended: set[_Key] = set()
+        self.voids: dict[tuple[str, Phase], int] = {}
+        self.answered = 0
+        self.failure: SagactlError | None = None
+
+    async def run(self, receive: MemoryObjectReceiveStream[_Ended | None]) -> None:
+        """The loop."""
+        while True:
+            effects = self.decide()
+            requests = await self.record()
+            if self.answer(requests):
+                continue
+            self.act(effects)
+            if not self.in_hand and (self.halting or not any(isinstance(each, Wait | Run) for each in effects)):
+                return
+            await self.wait(receive, effects)
+
+    @property
+    def halting(self) -> bool:
+        return self.engine.signals.level > 0 or self.failure is not None
+
+    def decide(self) -> tuple[Effect, ...]:
+        """Evolve through all that is to be recorded now; the effects that are none of it.
+
+        While halting nothing is decided any more, except that the saga has reached its end.
+        """
+        while True:
+            effects = decide(self.saga, self.engine.clock.now_s())
+            records = [effect.event for effect in effects if isinstance(effect, Record)]
+            if self.halting:
+                records = [event for event in records if isinstance(event, (e.SagaCompleted, e.SagaCompensated))]
+            if not records:
+                return effects
+            for event in records:
+                self.push(event)
+
+    def push(self, event: e.Event) -> None:
+        self.saga = evolve(self.saga, event)
+        self.pending.append(event)
+        if isinstance(event, e.AttemptStarted):
+            self.intended.add(_key(event.attempt))
+
+    async def record(self) -> Sequence[Request]:
+        """Make what is pending durable, then publish it. Gives the open requests."""
+        if not self.pending:
+            return await self.engine.journal.requests(self.saga)
+        with anyio.CancelScope(shield=True):
+            requests = await self.engine.journal.append(self.saga, self.pending, answered=self.answered)
+        events, self.pending = self.pending, []
+        for seq, event in enumerate(events, self.saga.seq - len(events) + 1):
+            self.engine.publish(self.saga, seq, event)
+        return requests
+
+    def answer(self, requests: Sequence[Request]) -> bool:
+        """Turn a request into its event; whether there is something new to record."""
+        for request in requests:
+            if request.key <= self.answered:
+                continue
+            self.answered = request.key
+            try:
+                event = operate.compensate(self.saga, request.by, request.reason, self.engine.clock.now_s())
+            except ConflictError:
+                continue  # who asked looks at the saga and is told why by the same rule
+            if event is not None:
+                self.push(event)
+        return bool(self.pending)
+
+    def act(self, effects: Sequence[Effect]) -> None:
+        """Start and stop what the effects say, and what the user's signals say."""
+        for effect in effects:
+            if isinstance(effect, Run) and self.may_start(_key(effect.attempt)):
+                self.in_hand[_key(effect.attempt)] = effect.attempt
+                self.tasks.start_soon(self.execute, effect.attempt)
+            elif isinstance(effect, Stop):
+                self.engine.executor.stop(self.saga, effect.attempt, How.STOPPED)
+        level = self.engine.signals.level
+        if level >= 2:
+            for attempt in self.in_hand.values():
+                self.engine.executor.stop(self.saga, attempt, How.INTERRUPTED, kill=level > 2)
+
+    def may_start(self, key: _Key) -> bool:
+        """Not what is in hand. While halting nothing of ours starts, but what an earlier process left is looked at."""
+        if key in self.in_hand or self.failure is not None:
+            return False
+        return not (self.halting and key in self.intended)
+
+    async def execute(self, attempt: Attempt) -> None:
+        """See one attempt to its end: start it where its intent is ours, else find out what became of it."""
+        executor, job = self.engine.executor, self.job(attempt)
+        ours = _key(attempt) in self.intended
+        ending: Ending | SagactlError
+        try:
+            ending = await (executor.start(job) if ours else executor.recover(job))
+        except SagactlError as error:
+            ending = error
+        self.send.send_nowait(_Ended(attempt, ending))
+
+    def job(self, attempt: Attempt) -> Job:
+        step = self.saga.by_id[attempt.step]
+        tells = attempt.phase is Phase.ACTION or (
+            attempt.phase is Phase.CHECK and self.saga.state is SagaState.RUNNING
+        )
+        return Job(
+            saga=self.saga, attempt=attempt, command=step.command(attempt.phase), env=self.surroundings.env,
+            secrets={name: self.surroundings.secrets[name] for name in step.secrets},
+            outputs=step.outputs if tells else {},
+        )
+
+    async def wait(self, receive: MemoryObjectReceiveStream[_Ended | None], effects: Sequence[Effect]) -> None:
+        """Until something happened: an attempt ended, a signal came, a time has come, or a request may be there."""
+        clock = self.engine.clock
+        until_s = min([clock.now_s() + REQUEST_LOOK_S, *(each.until_s for each in effects if isinstance(each, Wait))])
+        with anyio.move_on_after(max(0.0, until_s - clock.now_s())):
+            self.take(await receive.receive())
+        while receive.statistics().current_buffer_used:
+            self.take(receive.receive_nowait())
+
+    def take(self, ended: _Ended | None) -> None:
+        """An outcome becomes an event; None is a signal, which `halting` sees."""
+        if ended is None:
+            return
+        attempt, ending = ended.attempt, ended.ending
+        del self.in_hand[_key(attempt)]
+        if isinstance(ending, SagactlError):
+            self.failure = self.failure or ending
+            return
+        self.count_voids(attempt, ending)
+        self.push(judge(self.saga, attempt, ending, at_s=self.engine.clock.now_s(), draw=self.engine.draw()))
+
+    def count_voids(self, attempt: Attempt, ending: Ending) -> None:
+        """Three attempts in a row that did not start stop the run; the saga stays resumable."""
+        command = (attempt.step, attempt.phase)
+        if ending.how not in (How.BUSY, How.NEVER_STARTED):
+            self.voids.pop(command, None)
+            return
+        self.voids[command] = self.voids.get(command, 0) + 1
+        if self.voids[command] >= VOID_IN_A_ROW_MAX:
+            message = f"the machine could not start the {attempt.phase} of {attempt.step} " \
+                      f"{VOID_IN_A_ROW_MAX} times in a row: {ending.message or 'no supervisor took it on'}"
+            hint = f"make room (processes, memory, descriptors, disk), then: sagactl resume {self.saga.id}"
+            self.failure = self.failure or BusyError(message, hint=hint)
+
+
+def _key(attempt: Attempt) -> _Key:
+    return attempt.step, attempt.phase, attempt.number

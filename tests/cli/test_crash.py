@@ -1,0 +1,229 @@
+"""Killed where it hurts, then resumed: each effect exactly once, whoever holds what."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+from sagactl.execution.processes import start_ticks
+from tests.harness import Saga, saga, states
+
+KILL_ORCHESTRATOR = r"""kill -9 "$(sed 's/.*"pid": \([0-9]*\).*/\1/' state/sagactl/sagas.db.d/*/lock)" """
+"""In a step: kill the process that drives the saga, whose pid its lock tells."""
+
+ONCE = "test -e died || { touch died; " + KILL_ORCHESTRATOR + "; }"
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+
+
+def dies(built: Saga, *args: str) -> None:
+    """Run a command that is killed by one of its own steps."""
+    process = built.start(*(args or ("run", "saga.yaml", "--id", "t")))
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGKILL
+
+
+def script(*lines: str) -> str:
+    return "|\n" + "".join(f"      {line}\n" for line in lines)
+
+
+def test_killed_during_an_action_it_is_adopted_and_not_repeated(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: {script(ONCE, 'echo a >> log', 'echo out > $SAGA_OUTPUT_DIR/x')}
+    outputs: [x]
+    undo: echo undo a >> log
+  - {{id: b, action: [sh, -c, "echo b $1 >> log", sh, "${{steps.a.outputs.x}}"], undo: none}}
+""")
+    dies(built)
+    built.again("resume", "t").stdout("t completed\n").stderr("going on").file_after("log", "a\nb out\n").exits(0)
+    assert len(built.inspect()["steps"][0]["attempts"]) == 1
+
+
+def test_a_resume_waits_for_an_action_that_still_runs(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: {script(ONCE, 'read go < go', 'echo a >> log')}
+    undo: none
+""")
+    built.fifo("go")
+    dies(built)
+    process = built.start("resume", "t")
+    (tmp_path / "go").write_text("go\n")
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert (tmp_path / "log").read_text() == "a\n"
+
+
+def test_killed_in_a_retry_delay_it_waits_the_rest_and_keeps_its_budget(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+steps:
+  - {id: a, action: "echo a >> log; exit 1", max_retries: 1, retry_delay: 2s, undo: none}
+""")
+    process = built.start("run", "saga.yaml", "--id", "t")
+    while built.again("list", "-q").chatty().exits(0).stdout != "t\n" or not built.inspect()["steps"][0]["next_attempt"]:
+        pass
+    kill(process)
+    built.again("resume", "t").chatty().file_after("log", "a\na\n").exits(10)
+
+
+def test_killed_during_an_undo_it_is_adopted_and_not_repeated(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - {{id: a, action: "true", undo: echo undo a >> log}}
+  - id: b
+    action: "true"
+    undo: {script(ONCE, 'echo undo b >> log')}
+  - {{id: c, action: "false", undo: none}}
+""")
+    dies(built)
+    built.again("resume", "t").stdout("t compensated\n").stderr("compensated: c: exit 1").file_after(
+        "log", "undo b\nundo a\n").exits(10)
+
+
+def test_supervisor_and_orchestrator_killed_the_action_is_in_doubt_and_escalates(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: {script(KILL_ORCHESTRATOR, 'kill -9 $PPID', 'echo a >> log')}
+    undo: echo undo a >> log
+""")
+    dies(built)
+    built.again("resume", "t").stdout("t escalated\n").stderr("a: in doubt: lost with its supervisor").exits(11)
+    built.again("resume", "t").stderr("can't go on while a is in doubt").exits(5)
+    built.again("resolve", "t", "--step", "a", "--as", "landed", "--reason", "log has it").chatty().exits(0)
+    built.again("resume", "t").chatty().file_after("log", "a\n").exits(0)
+
+
+def test_a_supervisor_that_dies_under_a_live_run_leaves_the_check_to_tell(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: {script('kill -9 $PPID', 'echo a >> log')}
+    check: grep -q a log
+    undo: none
+  - {{id: b, action: echo b >> log, undo: none}}
+""")
+    built.run().chatty().file_after("log", "a\nb\n").exits(0)
+    assert [attempt["outcome"] for attempt in built.inspect()["steps"][0]["attempts"]] == ["in_doubt", "effect_found"]
+
+
+def test_the_command_of_a_dead_supervisor_is_ended_at_its_timeout(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: {script('kill -9 $PPID', 'echo $$ > pid', 'sleep 300')}
+    timeout: 500ms
+    on_interrupt: undo
+    undo: echo undo >> log
+""")
+    built.run().chatty().file_after("log", "undo\n").exits(10)
+    assert start_ticks(int((tmp_path / "pid").read_text())) is None
+
+
+def test_an_edited_definition_changes_nothing_in_a_saga_in_flight_and_is_warned_of(tmp_path: Path) -> None:
+    text = f"""
+steps:
+  - id: a
+    action: {script(ONCE, 'echo a >> log')}
+    undo: none
+  - {{id: b, action: echo b >> log, undo: none}}
+"""
+    built = saga(tmp_path, text)
+    dies(built)
+    (tmp_path / "saga.yaml").write_text("saga: test\nsteps:\n  - {id: z, action: echo z >> log, undo: none}\n")
+    built.again("resume", "t").stdout("t completed\n").stderr("saga.yaml has changed since t started").file_after(
+        "log", "a\nb\n").exits(0)
+
+
+def test_a_deleted_definition_is_warned_of(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"steps:\n  - id: a\n    action: {script(ONCE)}\n    undo: none\n")
+    dies(built)
+    (tmp_path / "saga.yaml").unlink()
+    built.again("resume", "t").stdout("t completed\n").stderr("saga.yaml is gone since t started").exits(0)
+
+
+def test_a_working_folder_that_is_gone_is_an_error_before_anything_is_recorded(tmp_path: Path) -> None:
+    built = saga(tmp_path, "")
+    (tmp_path / "inner").mkdir()
+    ONCE_ABOVE = f"test -e ../died || {{ touch ../died; cd ..; {KILL_ORCHESTRATOR}; }}"  # noqa: N806
+    built.file("inner/saga.yaml", f"saga: t\nsteps:\n  - id: a\n    action: {script(ONCE_ABOVE)}\n    undo: none\n")
+    dies(built, "run", "inner/saga.yaml", "--id", "t")
+    (tmp_path / "inner").rename(tmp_path / "moved")
+    before = built.again("events", "t").chatty().exits(0).stdout
+    built.again("resume", "t").stderr("the working folder of t is gone").exits(3)
+    assert built.again("events", "t").chatty().exits(0).stdout == before
+
+
+def test_of_three_resumes_at_once_one_works_and_two_say_who_holds_the_saga(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: {script(ONCE, 'read go < go', 'echo a >> log')}
+    undo: none
+""")
+    built.fifo("go")
+    dies(built)
+    processes = [built.start("resume", "t") for _ in range(3)]
+    said: list[tuple[int, str]] = []
+    while len(said) < 2:
+        for process in [each for each in processes if each.poll() is not None]:
+            said.append((process.returncode, process.communicate()[1]))
+            processes.remove(process)
+    (holder,) = processes
+    for code, stderr in said:
+        assert code == 6
+        assert f"held by process {holder.pid}" in stderr
+    (tmp_path / "go").write_text("go\n")
+    holder.communicate(timeout=30)
+    assert holder.returncode == 0
+    assert (tmp_path / "log").read_text() == "a\n"
+
+
+def test_compensate_turns_a_live_saga_round(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+steps:
+  - {id: a, action: "true", undo: echo undo a >> log}
+  - {id: b, action: "echo ready > ready; sleep 300", undo: echo undo b $SAGA_ACTION_STATE >> log}
+""")
+    built.fifo("ready")
+    process = built.start("run", "saga.yaml", "--id", "t")
+    assert (tmp_path / "ready").read_text() == "ready\n"
+    built.again("compensate", "t").stderr("no terminal to ask on").exits(2)
+    built.again("compensate", "t", "--yes", "--reason", "changed my mind").stdout("t compensated\n").stderr(
+        "changed my mind").file_after("log", "undo b in_doubt\nundo a\n").exits(0)
+    process.communicate(timeout=30)
+    assert process.returncode == 10
+
+
+def test_an_interrupted_saga_is_listed_so_and_resumed_with_all_others(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"steps:\n  - id: a\n    action: {script(ONCE)}\n    undo: none\n")
+    dies(built)
+    assert "interrupted" in built.again("list").chatty().exits(0).stdout
+    (row,) = built.again("list", "--json", "--state", "interrupted").chatty().exits(0).json
+    assert (row["id"], row["state"], row["interrupted"]) == ("t", "running", True)
+    shown = built.inspect()
+    assert (shown["state"], shown["interrupted"], states(shown)) == ("running", True, {"a": "executing"})
+    built.again("resume", "--all").chatty().exits(0)
+    built.again("resume", "--all").stderr("nothing to resume").exits(0)
+
+
+def test_a_run_with_the_id_of_an_interrupted_saga_goes_on_with_it(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"steps:\n  - id: a\n    action: {script(ONCE, 'echo a >> log')}\n    undo: none\n")
+    dies(built)
+    built.run().chatty().file_after("log", "a\n").exits(0)
+
+
+def test_abandon_is_a_conflict_while_a_command_is_alive(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"steps:\n  - id: a\n    action: {script(ONCE, 'read go < go')}\n    undo: none\n")
+    built.fifo("go")
+    dies(built)
+    built.again("abandon", "t", "--reason", "enough").stderr("still running: a").exits(5)
+    (tmp_path / "go").write_text("go\n")
+    built.again("resume", "t").chatty().exits(0)

@@ -1,0 +1,173 @@
+"""The section Signals: what Ctrl-C, TERM and HUP do, once, twice, three times. No sleeps: pipes say when."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Saga, saga, states
+
+SLOW = """
+defaults: {{timeout: 60s, kill_after: {kill_after}}}
+steps:
+  - id: a
+    action: |
+      {trap}
+      echo ready > ready
+      read go < go
+      echo done >> log
+    undo: echo undo >> log
+    max_retries: {retries}
+  - {{id: b, action: echo b >> log, undo: none}}
+"""
+
+
+def slow(folder: Path, *, trap: str = "", kill_after: str = "20s", retries: int = 0) -> Saga:
+    built = saga(folder, SLOW.format(trap=trap or "true", kill_after=kill_after, retries=retries))
+    built.fifo("ready")
+    built.fifo("go")
+    return built
+
+
+def started(built: Saga, **options: object) -> subprocess.Popen[str]:
+    """The saga is running and its first action has said that it is ready."""
+    process = built.start("run", "saga.yaml", "--id", "t", **options)
+    assert (built.folder / "ready").read_text() == "ready\n"
+    return process
+
+
+def let_go(built: Saga) -> None:
+    (built.folder / "go").write_text("go\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_first_signal_lets_the_running_action_end_and_starts_nothing_more(
+    tmp_path: Path, number: int, code: int,
+) -> None:
+    built = slow(tmp_path)
+    process = started(built)
+    process.send_signal(number)
+    wait_until_noticed(built)
+    let_go(built)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == code, stderr
+    assert stdout == "t interrupted\n"
+    assert "sagactl resume t" in stderr
+    assert "sagactl compensate t" in stderr
+    assert (tmp_path / "log").read_text() == "done\n"
+    assert states(built.inspect()) == {"a": "committed", "b": "pending"}
+    built.again("resume", "t").chatty().file_after("log", "done\nb\n").exits(0)
+
+
+def wait_until_noticed(built: Saga) -> None:
+    """A signal is noticed before the answer to a later command: a second process asks for the state."""
+    built.inspect()
+
+
+def test_a_second_ctrl_c_ends_the_action_which_is_then_in_doubt(tmp_path: Path) -> None:
+    built = slow(tmp_path)
+    process = started(built)
+    process.send_signal(signal.SIGINT)
+    wait_until_noticed(built)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    shown = built.inspect()
+    assert states(shown)["a"] == "in_doubt"
+    assert shown["steps"][0]["attempts"][0]["how"] == "interrupted"
+    built.again("resume", "t").chatty().exits(11)
+
+
+def test_ctrl_c_during_the_last_step_still_completes(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo ready > ready; read go < go', undo: none}\n")
+    built.fifo("ready")
+    built.fifo("go")
+    process = started(built)
+    process.send_signal(signal.SIGINT)
+    wait_until_noticed(built)
+    let_go(built)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_a_third_ctrl_c_kills_what_ignores_term(tmp_path: Path) -> None:
+    built = slow(tmp_path, trap="trap '' TERM", kill_after="50s")
+    process = started(built)
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        wait_until_noticed(built)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert states(built.inspect())["a"] == "in_doubt"
+
+
+def test_term_ends_the_action_after_the_grace_period(tmp_path: Path) -> None:
+    built = slow(tmp_path).env(SAGACTL_GRACE="100ms")
+    process = started(built)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert states(built.inspect())["a"] == "in_doubt"
+
+
+def test_ctrl_c_in_a_retry_delay_ends_at_once(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+steps:
+  - {id: a, action: "echo ready > ready; exit 1", max_retries: 1, retry_delay: 1m, undo: none}
+""")
+    built.fifo("ready")
+    process = started(built)
+    while not built.inspect()["steps"][0]["next_attempt"]:
+        pass
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == 130
+
+
+def test_the_terminals_ctrl_c_does_not_hit_the_commands(tmp_path: Path) -> None:
+    """The signal goes to the whole group of sagactl, as a terminal sends it."""
+    built = slow(tmp_path)
+    process = started(built)
+    os.killpg(process.pid, signal.SIGINT)
+    wait_until_noticed(built)
+    let_go(built)
+    process.communicate(timeout=30)
+    assert (tmp_path / "log").read_text() == "done\n"
+
+
+def test_a_closed_stdout_stops_nothing_and_is_told_in_the_exit_code(tmp_path: Path) -> None:
+    built = slow(tmp_path)
+    reader, writer = os.pipe()
+    process = started(built, stdout=writer)
+    os.close(writer)
+    os.close(reader)
+    let_go(built)
+    process.communicate(timeout=30)
+    assert process.returncode == 141
+    assert built.inspect()["state"] == "completed"
+
+
+def test_a_closed_stderr_stops_nothing(tmp_path: Path) -> None:
+    built = slow(tmp_path)
+    reader, writer = os.pipe()
+    process = started(built, stderr=writer)
+    os.close(writer)
+    os.close(reader)
+    let_go(built)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_a_killed_run_in_a_pipeline_does_not_hang_the_pipe(tmp_path: Path) -> None:
+    """Neither the supervisor nor the command holds the orchestrator's stdout."""
+    built = slow(tmp_path)
+    process = started(built)
+    process.kill()
+    stdout, _ = process.communicate(timeout=10)
+    assert stdout == ""
+    let_go(built)
+    built.again("resume", "t").chatty().exits(0)
