@@ -1,0 +1,11 @@
+"""The durable journal: an SQLite database whose tables are explained in schema.sql.
+
+    place.py    where a database lies: folders, modes, whose it is, and making one
+    lock.py     the lock around everything that writes
+    rows.py     what a row looks like: checksums, packing, SQLite's errors in our words
+    writing.py  what happens inside a write transaction
+    sqlite.py   SqliteJournal: many sagas share a transaction (group commit)
+    reading.py  Reader: looks without writing
+
+Rule: `reading` and what it imports know neither aiosqlite nor asyncio, which would cost every look 60 ms.
+"""

@@ -1,0 +1,79 @@
+"""The lock around everything that writes to a database: transactions, checkpoints, and the closing of a connection.
+
+SQLite has locks of its own. This one is held besides them because SQLite before 3.51.3 can corrupt a WAL that two
+connections reset at the same instant (https://sqlite.org/wal.html#walresetbug), and because it can name its holder.
+Rule: it is an flock, so it ends with its process whatever happens. Knows nothing of SQLite.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from sagactl.errors import StoreError
+
+LOCK_WAIT_S: Final = 30.0
+"""A transaction takes milliseconds; who holds the lock for so long is stopped or hangs on its disk."""
+
+POLL_S: Final = 0.002
+"""A wait for an flock can't be cut short, so the lock is polled."""
+
+_PID_BYTES = 20
+
+
+class WriteLock:
+    """The file `<database>.d/write.lock`. Its holder's pid is written there, never synced."""
+
+    def __init__(self, path: Path, wait_s: float = LOCK_WAIT_S) -> None:
+        """Open the file, making it 0600 where there is none. Raises StoreError."""
+        self.path, self.wait_s = path, wait_s
+        self._pid = f"{os.getpid()}\n".encode().ljust(_PID_BYTES)
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            if os.fstat(self._descriptor).st_size == 0:
+                os.fchmod(self._descriptor, 0o600)  # a umask may have taken our own bits
+        except OSError as error:
+            raise StoreError(f"can't open {path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock as long as the context lasts. Blocks its thread for at most `wait_s`.
+
+        Raises:
+            StoreError: another process holds it; says which.
+        """
+        until_s = time.monotonic() + self.wait_s
+        while not self._take():
+            if time.monotonic() >= until_s:
+                raise StoreError(f"{self.path} has been held for {self.wait_s:g}s by {self._holder()}",
+                                 hint="look at that process; when it ends, the lock is free")
+            time.sleep(POLL_S)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def _take(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise StoreError(f"can't lock {self.path}: {error.strerror}",
+                             hint="keep the database on a local disk") from error
+        if os.pread(self._descriptor, _PID_BYTES, 0) != self._pid:
+            with suppress(OSError):  # a full disk must not stop what may need no room; then only the name is stale
+                os.pwrite(self._descriptor, self._pid, 0)
+        return True
+
+    def _holder(self) -> str:
+        pid = os.pread(self._descriptor, _PID_BYTES, 0).strip().decode("ascii", "replace")
+        return f"process {pid}" if pid else "another process"

@@ -1,0 +1,159 @@
+"""Where a database lies: its folders and their modes, whose it is, and making a new one.
+
+Rule: a database appears whole or not at all, and one that is not ours is never opened by SQLite, which might write to
+it. Knows no events.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Final
+
+from sagactl.errors import StoreError
+from sagactl.journal.lock import WriteLock
+from sagactl.journal.rows import explained
+
+APPLICATION_ID: Final = 0x53414741
+"""`SAGA` in ASCII, in the header of the file (https://sqlite.org/fileformat.html#application_id)."""
+
+VERSION: Final = 1
+"""Of the tables and rows, as `user_version` in the header. Older versions are read, newer ones refused."""
+
+PAGE_BYTES: Final = 8192
+"""A row of `events` keeps up to a quarter of a page in place: with 4096 most starts would need a page of their own."""
+
+NETWORK: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"})
+"""File systems where neither WAL (shared memory) nor flock can be trusted."""
+
+_HEADER_BYTES = 100
+_MAGIC = b"SQLite format 3\0"
+
+
+def folder_of(database: Path) -> Path:
+    """The folder beside a database for its lock and its evidence."""
+    return Path(f"{database}.d")
+
+
+def prepare(database: Path) -> None:
+    """Make the folders of a database, 0700, where there are none. May be called twice.
+
+    Raises:
+        StoreError: a folder can't be made, or others could have put something into ours.
+    """
+    folder = folder_of(database)
+    try:
+        _make(database.parent)
+        _make(folder)
+        found = folder.lstat()
+    except OSError as error:
+        raise StoreError(f"can't make the folders of {database}: {error.strerror}: {error.filename}") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise StoreError(f"{folder} is not a folder", hint="choose another database with --db")
+    if found.st_uid != os.geteuid():
+        raise StoreError(f"{folder} belongs to user {found.st_uid}, not to you ({os.geteuid()})",
+                         hint="run as that user, or choose another database with --db")
+    if found.st_mode & 0o022:
+        raise StoreError(f"others can write to {folder}", hint=f"look at what is in it, then: chmod 700 {folder}")
+    kind = _file_system(found.st_dev)
+    if kind in NETWORK:
+        raise StoreError(f"{database} is on a network file system ({kind})",
+                         hint="choose a database on a local disk with --db")
+
+
+def exists(database: Path) -> bool:
+    """Whether there is a database of ours; False for no file, or an empty one. Reads only the file's header.
+
+    Raises:
+        StoreError: it is behind a symlink, not ours, or of a newer version.
+    """
+    if database.is_symlink():
+        raise StoreError(f"{database} is a symlink", hint="name the file itself with --db")
+    try:
+        # Not blocking: a fifo must not hang us.
+        descriptor = os.open(database, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StoreError(f"can't open {database}: {error.strerror}") from error
+    try:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        header = os.pread(descriptor, _HEADER_BYTES, 0) if regular else b"no file"
+    finally:
+        os.close(descriptor)
+    if header:
+        _check(database, header)
+    return bool(header)
+
+
+def create(database: Path, lock: WriteLock) -> None:
+    """Make a database, 0600, unless another process has just done so.
+
+    It is made beside its place and renamed: a crash leaves none. Raises StoreError.
+    """
+    with lock.held():
+        if exists(database):
+            return
+        draft = folder_of(database) / "new.db"
+        schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
+        try:
+            draft.unlink(missing_ok=True)
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            draft.chmod(0o600)
+            with explained("make", database):
+                _fill(draft, schema)
+            draft.rename(database)
+            descriptor = os.open(database.parent, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise StoreError(f"can't make {database}: {error.strerror}") from error
+
+
+def _fill(draft: Path, schema: str) -> None:
+    connection = sqlite3.connect(draft, isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.executescript(
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+            f"BEGIN; {schema} COMMIT; PRAGMA journal_mode = WAL;"
+        )
+    finally:
+        connection.close()
+
+
+def _check(database: Path, header: bytes) -> None:
+    version, application = (int.from_bytes(header[at:at + 4], "big") for at in (60, 68))
+    if header[:16] != _MAGIC or len(header) < _HEADER_BYTES or application != APPLICATION_ID:
+        raise StoreError(f"{database} is not a database of sagactl", hint="choose another one with --db")
+    if version != VERSION:
+        raise StoreError(f"{database} has version {version}; this sagactl knows version {VERSION}",
+                         hint="use the sagactl that wrote it, or a newer one")
+
+
+def _make(folder: Path) -> None:
+    """The folder and those above it that are missing, 0700 whatever the umask."""
+    if folder.is_dir():
+        return
+    if folder.parent != folder:
+        _make(folder.parent)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    folder.chmod(0o700)
+
+
+def _file_system(device: int) -> str:
+    """The type of the file system of a device; "" where the machine does not say (no Linux)."""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    found = [line.split(" - ")[1].split()[0] for line in lines if line.split()[2] == wanted and " - " in line]
+    return found[-1] if found else ""

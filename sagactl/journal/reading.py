@@ -1,0 +1,300 @@
+"""Reader: what a database holds, looked at without writing, making or locking anything.
+
+Rule: nothing is believed without its checksum, and every look is one consistent snapshot on a connection of its own.
+Imports neither aiosqlite nor anyio nor asyncio: a look must cost little more than Python's start.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from sagactl.core.codec import decode
+from sagactl.core.events import Event, SagaStarted
+from sagactl.core.saga import Saga, replay
+from sagactl.core.states import FINAL, SagaState
+from sagactl.errors import DamagedError, IllegalTransition, NotFoundError, SagactlError, StoreError
+from sagactl.journal import place
+from sagactl.journal.rows import RESTORE, SUMMARY_COLUMNS, chained, event_crc, explained, summary_crc, unpack
+from sagactl.model import Definition
+
+T = TypeVar("T")
+
+CANDIDATES_MAX: Final = 5
+"""Ids named where a prefix is ambiguous."""
+
+TRIES_MAX: Final = 20
+"""Looks at a database that writers open and close meanwhile; each takes milliseconds."""
+
+BUSY_S: Final = 10.0
+"""How long SQLite waits for a writer that is just opening or closing the database."""
+
+_COLUMNS: Final = f"key, crc, {', '.join(SUMMARY_COLUMNS)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A saga in a list. Times are Unix seconds; `why` is one line, unsafe for terminals as it is."""
+
+    id: str
+    token: str
+    name: str
+    state: SagaState
+    created_s: float
+    changed_s: float
+    steps_done: int
+    steps_total: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of `sagas` that fits its CRC."""
+
+    key: int
+    seq: int
+    chain: int
+    summary: Summary
+
+
+def open_reader(path: Path) -> Reader | None:
+    """A reader; None where there is no database yet.
+
+    Raises:
+        StoreError: what is there is not ours, or newer, or behind a symlink.
+    """
+    return Reader(path) if place.exists(path) else None
+
+
+class Reader:
+    """May be kept: every call sees the database as it then is. All raise StoreError, DamagedError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def find(self, text: str) -> str:
+        """The id that a person means: `@last` is the newest, an exact id wins, else a prefix that only one has.
+
+        Raises:
+            NotFoundError: none, or several; the hint names some.
+        """
+        return self._look(lambda connection: _find(connection, text))
+
+    def events(self, saga_id: str, after: int = 0) -> tuple[tuple[int, Event], ...]:
+        """(seq, event) in order, without the first `after` ones; all of them are verified.
+
+        Raises:
+            NotFoundError: there is no saga of exactly that id.
+            DamagedError: an event, or the saga's row, does not fit its checksum, or events are missing.
+        """
+        return self._look(lambda connection: _events(connection, saga_id, after))
+
+    def load(self, saga_id: str) -> Saga:
+        """The saga as its events make it. Raises as `events` does."""
+        events = self.events(saga_id)
+        try:
+            return replay(event for _, event in events)
+        except IllegalTransition as error:
+            raise DamagedError(f"the events of {saga_id} do not fit each other: {error}", hint=RESTORE) from error
+
+    def summaries(
+        self, states: Sequence[SagaState] | None = None, name_glob: str | None = None, since_s: float | None = None,
+        limit: int | None = None,
+    ) -> tuple[Summary, ...]:
+        """Unfinished and escalated sagas first, then the finished ones; the newest first within both.
+
+        `name_glob` is matched by SQLite's GLOB with the definition's name; `since_s` with the time of the last event.
+        """
+        def look(connection: sqlite3.Connection) -> tuple[Summary, ...]:
+            rows: list[_Row] = []
+            wanted = set(SagaState if states is None else states)
+            for group in (wanted - FINAL, wanted & FINAL):
+                rows += _newest(connection, group, name_glob, since_s, None if limit is None else limit - len(rows))
+            return tuple(row.summary for row in rows)
+
+        return self._look(look)
+
+    def count_by_state(self) -> Mapping[SagaState, int]:
+        """How many sagas are in each state; states that no saga is in are 0. For display: it has no checksum."""
+        found = self._look(lambda connection: dict(connection.execute("SELECT state, sagas FROM counts").fetchall()))
+        return {state: found.get(state.value, 0) for state in SagaState}
+
+    def _look(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `look` with a connection on which it sees one snapshot.
+
+        A WAL database without a WAL file is at rest, and opening it in the usual way would make that file: it is read
+        as immutable, and again if it was not at rest to the end.
+        """
+        for _ in range(TRIES_MAX):
+            at_rest = _stamp(self._path)
+            try:
+                found = self._snapshot(look, "mode=ro" if at_rest is None else "mode=ro&immutable=1")
+            except SagactlError:
+                if at_rest is None or at_rest == _stamp(self._path):
+                    raise
+            else:
+                if at_rest is None or at_rest == _stamp(self._path):
+                    return found
+        raise StoreError(f"can't read {self._path}: it keeps being opened and closed", hint="try again")
+
+    def _snapshot(self, look: Callable[[sqlite3.Connection], T], how: str) -> T:
+        with explained("read", self._path):
+            uri = f"file:{quote(bytes(self._path.absolute()))}?{how}"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_S)
+            try:
+                connection.execute("PRAGMA cell_size_check = ON")
+                connection.execute("BEGIN")
+                return look(connection)
+            finally:
+                connection.close()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a database at rest is written to; None where it is in use, or was left by a crash."""
+    if Path(f"{path}-wal").exists():
+        return None
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise StoreError(f"can't read {path}: {error.strerror}") from error
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _find(connection: sqlite3.Connection, text: str) -> str:
+    if text == "@last":
+        found = connection.execute(f"SELECT {_COLUMNS} FROM sagas ORDER BY key DESC LIMIT 1").fetchone()  # noqa: S608
+        if found is None:
+            raise NotFoundError("no sagas yet", hint="start one: sagactl run FILE")
+        return _checked(found).summary.id
+    # The last code point is higher than any that an id has.
+    ids = [row[0] for row in connection.execute("SELECT id FROM sagas WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+                                                (text, text + chr(0x10FFFF), CANDIDATES_MAX + 1))]
+    if ids and text and (len(ids) == 1 or ids[0] == text):
+        return _row(connection, ids[0]).summary.id
+    if not ids:
+        raise _not_there(connection, text)
+    named = ids if len(ids) <= CANDIDATES_MAX else [*ids[:CANDIDATES_MAX], "…"]
+    raise NotFoundError(f"several sagas begin with {text!r}", hint=", ".join(named))
+
+
+def _row(connection: sqlite3.Connection, saga_id: str) -> _Row:
+    found = connection.execute(f"SELECT {_COLUMNS} FROM sagas WHERE id = ?", (saga_id,)).fetchone()  # noqa: S608
+    if found is None:
+        raise _not_there(connection, saga_id)
+    return _checked(found)
+
+
+def _checked(found: Sequence[Any]) -> _Row:
+    key, crc, *values = found
+    row = dict(zip(SUMMARY_COLUMNS, values, strict=True))
+    try:
+        fits = summary_crc(values) == crc
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise DamagedError(f"saga {row['id']}: its row does not fit its checksum", hint=RESTORE)
+    row["state"] = SagaState(row["state"])
+    return _Row(key, row["seq"], row["chain"], Summary(**{field: row[field] for field in Summary.__slots__}))
+
+
+def _not_there(connection: sqlite3.Connection, saga_id: str) -> NotFoundError:
+    """The error that there is no such saga, once that is sure: an index entry that misled the search stands beside it.
+
+    Raises:
+        DamagedError: an entry of the index is not what its row says.
+    """
+    for order in ("< ? ORDER BY id DESC", ">= ? ORDER BY id"):  # the same way down as that of the search
+        found = connection.execute(f"SELECT key, id FROM sagas WHERE id {order} LIMIT 1", (saga_id,))  # noqa: S608
+        for key, indexed in found:
+            if connection.execute("SELECT id FROM sagas NOT INDEXED WHERE key = ?", (key,)).fetchone() != (indexed,):
+                raise DamagedError(f"the index of ids is damaged beside {saga_id}", hint=RESTORE)
+    return NotFoundError(f"no saga {saga_id}", hint="sagactl list shows what there is")
+
+
+def _newest(
+    connection: sqlite3.Connection, states: set[SagaState], name_glob: str | None, since_s: float | None,
+    limit: int | None,
+) -> list[_Row]:
+    """The newest sagas in these states. One look for each state: its index has them in this order already."""
+    found: list[_Row] = []
+    for state in states:
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM sagas WHERE state = ?1 AND (?2 IS NULL OR name GLOB ?2) "  # noqa: S608
+            "AND (?3 IS NULL OR changed_s >= ?3) ORDER BY key DESC LIMIT ?4",
+            (state.value, name_glob, since_s, -1 if limit is None else limit),
+        )
+        listed = [_checked(row) for row in rows]
+        whole = name_glob is None and since_s is None and (limit is None or len(listed) < limit)
+        _check_list(connection, state, listed, whole=whole)
+        found += listed
+    return sorted(found, key=lambda row: row.key, reverse=True)[:limit]
+
+
+def _check_list(connection: sqlite3.Connection, state: SagaState, listed: Sequence[_Row], *, whole: bool) -> None:
+    """A damaged index of states shows in rows of another state, and in their number where these are all there are.
+
+    Raises:
+        DamagedError: a saga may be missing from the list.
+    """
+    fits = all(row.summary.state is state for row in listed)
+    if whole:
+        counted = connection.execute("SELECT sagas FROM counts WHERE state = ?", (state.value,)).fetchone() or (0,)
+        fits = fits and len({row.key for row in listed}) == counted[0]
+    if not fits:
+        raise DamagedError(f"the list of {state} sagas is damaged", hint=RESTORE)
+
+
+def _events(connection: sqlite3.Connection, saga_id: str, after: int) -> tuple[tuple[int, Event], ...]:
+    saga, facts = _row(connection, saga_id), []
+    rows = connection.execute("SELECT seq, type, data, crc FROM events WHERE saga = ? ORDER BY seq", (saga.key,))
+    texts = _verified(saga, rows)
+    for seq, (kind, text) in enumerate(texts, 1):
+        if seq > after or seq == 1:
+            try:
+                facts.append((seq, decode(kind, text, lambda key: _definition(connection, key))))
+            except (ValueError, TypeError, KeyError) as error:
+                raise _damaged(saga_id, seq, f"can't be read by this version: {error!r}") from error
+    first = facts[0][1]
+    if not isinstance(first, SagaStarted) or (first.id, first.token) != (saga_id, saga.summary.token):
+        raise _damaged(saga_id, 1, "is not the start of this saga")
+    return tuple(facts if after < 1 else facts[1:])
+
+
+def _verified(saga: _Row, rows: Iterable[Sequence[Any]]) -> list[tuple[str, str]]:
+    """(type, JSON text) of all events of a saga, at least one."""
+    saga_id, texts, chain = saga.summary.id, [], 0
+    for expected, (seq, kind, data, crc) in enumerate(rows, 1):
+        if seq != expected:
+            raise _damaged(saga_id, expected, "is missing")
+        if not isinstance(data, str | bytes) or event_crc(saga.summary.token, seq, kind, data) != crc:
+            raise _damaged(saga_id, seq, "does not fit its checksum")
+        chain = chained(chain, crc)
+        try:
+            texts.append((kind, unpack(data)))
+        except ValueError as error:
+            raise _damaged(saga_id, seq, f"can't be unpacked: {error}") from error
+    if len(texts) < max(saga.seq, 1):
+        raise _damaged(saga_id, len(texts) + 1, "is missing")
+    if len(texts) > saga.seq:
+        raise _damaged(saga_id, saga.seq + 1, "should not be there")
+    if chain != saga.chain:
+        raise DamagedError(f"saga {saga_id}: its {saga.seq} events are not those that were written", hint=RESTORE)
+    return texts
+
+
+def _definition(connection: sqlite3.Connection, key: str) -> Definition:
+    """The definition of that hash. Raises ValueError, TypeError, KeyError where its text is not the one."""
+    found = connection.execute("SELECT json FROM definitions WHERE hash = ?", (key,)).fetchone()
+    if found is None or sha256(found[0].encode()).hexdigest() != key:
+        raise ValueError("its definition is missing or damaged")
+    return Definition.from_json(json.loads(found[0]))
+
+
+def _damaged(saga_id: str, seq: int, what: str) -> DamagedError:
+    return DamagedError(f"saga {saga_id}: event {seq} {what}", hint=RESTORE)
