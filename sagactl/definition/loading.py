@@ -1,0 +1,45 @@
+"""`load`: the bytes of a file to a frozen `Definition`, or all that is wrong with them at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from sagactl.definition.diagnostics import DefinitionError, Diagnostic, Severity
+from sagactl.definition.lint import problems_of_lint
+from sagactl.definition.normalising import normalise
+from sagactl.definition.reading import read
+from sagactl.definition.references import problems_of_references
+from sagactl.definition.rules import problems_of_rules
+from sagactl.definition.shape import problems_of_shape
+from sagactl.model import Definition
+
+PROBLEMS_MAX = 1000
+"""Problems of shape, and as many of the rest: a hostile file has 50,000, which nobody reads and which take seconds."""
+RULES = (problems_of_rules, problems_of_references, problems_of_lint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A definition that can be run, and what its author should look at all the same, sorted by place."""
+
+    definition: Definition
+    warnings: tuple[Diagnostic, ...]
+
+
+def load(data: bytes, file: str) -> Loaded:
+    """The definition that a YAML file holds. `file` is its name in messages; nothing else is read, no pattern is run.
+
+    Raises:
+        DefinitionError: something is wrong. It holds every problem of the file, each once, sorted by place. Where a
+            value is not of the shape that it should have, nothing more is said about that value.
+    """
+    source, root, problems = read(data, file)
+    first = (*problems, *islice(problems_of_shape(root), PROBLEMS_MAX))
+    spoilt = {problem.span.start for problem in first}
+    rest = chain.from_iterable(rules(source, root) for rules in RULES)
+    more = islice((problem for problem in rest if problem.span.start not in spoilt), PROBLEMS_MAX)
+    found = source.diagnose((*first, *more))
+    if any(each.severity is Severity.ERROR for each in found):
+        raise DefinitionError(found)
+    return Loaded(definition=normalise(root), warnings=found)

@@ -1,0 +1,212 @@
+"""YAML bytes in, a tree of values with their places out: strict, bounded, one pass.
+
+The limits are held on PyYAML's event stream, which both its parsers make without recursion: `yaml.compose` recurses,
+and with the C parser deep nesting ends the process. So there is no composer but the one here, whose recursion the
+stream bounds. Never called: constructors, resolvers, tags. Knows nothing about sagas.
+
+Scalars: those of the YAML 1.2 core schema that can be read in one way only. `null`, `~`, nothing, `true` and `false`
+(each also capitalised or in capitals), and numbers as JSON writes them. All else is the string that was typed, which
+includes `NO`, `0755`, `0x1F`, `0o17`, `1:30`, `2026-01-02`, `+49`, `.5`, `.inf`, `.nan`, and numbers too large.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from sagactl.definition.diagnostics import DefinitionError, Problem, Source, Span, shown
+from sagactl.definition.tree import Node, Scalar
+
+FILE_BYTES_MAX = 1024 * 1024
+DEPTH_MAX = 32
+NODES_MAX = 50_000
+SCALAR_BYTES_MAX = 64 * 1024
+"""The limits of language.md: far above what a person writes, far below what hurts."""
+
+NUMBER_CHARACTERS_MAX = 300
+"""A longer number stays a string: floats end at 308 digits, and int() takes quadratic time."""
+
+LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""Also the line ends of YAML 1.1 that 1.2 dropped (NEL, LS, PS), surrogates, and a byte order mark in mid-file."""
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
+_WORDS: dict[str, Scalar] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+
+
+def read(data: bytes, file: str, *, loader: type[Any] = LOADER) -> tuple[Source, Node, tuple[Problem, ...]]:
+    """The text, its tree, and what is wrong with it that did not keep it from being read.
+
+    `file` is for messages only. `loader` is one of PyYAML's; only its parser is used.
+
+    Raises:
+        DefinitionError: what follows can't be read.
+    """
+    source = _decode(data, file)
+    reader = _Reader(source, loader)
+    try:
+        root = reader.document()
+    except _Unreadable as error:
+        raise DefinitionError(source.diagnose([*reader.problems, error.problem])) from None
+    return source, root, tuple(reader.problems)
+
+
+def resolve(text: str) -> Scalar:
+    """The value of a scalar that was typed without quotes; the rule is in this module's docstring."""
+    if text in _WORDS:
+        return _WORDS[text]
+    found = _NUMBER.fullmatch(text) if len(text) <= NUMBER_CHARACTERS_MAX else None
+    if found is None:
+        return text
+    if not found["real"]:
+        return int(text)
+    return number if math.isfinite(number := float(text)) else text
+
+
+class _Unreadable(Exception):
+    def __init__(self, code: str, span: Span, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.problem = Problem(code=code, span=span, message=message, help=hint)
+
+
+def _decode(data: bytes, file: str) -> Source:
+    """The text without its byte order mark."""
+    def refuse(code: str, text: str, at: int, message: str, hint: str = "") -> DefinitionError:
+        problem = Problem(code=code, span=Span(start=at, end=at + 1), message=message, help=hint)
+        return DefinitionError(Source(file=file, text=text).diagnose([problem]))
+
+    if len(data) > FILE_BYTES_MAX:
+        raise refuse("SG101", "", 0, f"the file has {len(data):,} bytes; 1 MiB is the limit")
+    try:
+        text = data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8").removeprefix("\ufeff")
+        message = f"byte {error.start + 1:,} is not UTF-8"
+        raise refuse("SG102", before, len(before), message, "save the file as UTF-8") from None
+    if found := _CONTROL.search(text):
+        at = found.start()
+        message = f"control character U+{ord(text[at]):04X}"
+        raise refuse("SG103", text, at, message, "in a string in double quotes it can be written with a backslash")
+    return Source(file=file, text=text)
+
+
+class _Reader:
+    """Makes the tree of one text. `problems` are those that reading could go on from."""
+
+    def __init__(self, source: Source, loader: type[Any]) -> None:
+        self.source = source
+        self.problems: list[Problem] = []
+        self.events = self._events(loader)
+
+    def document(self) -> Node:
+        """The one document of the stream."""
+        root: Node | None = None
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    raise _Unreadable("SG111", _span(event), "a second document begins here",
+                                      "one file holds one document: keep each in a file of its own")
+                self._refuse_directives(event)
+                root = self._node(next(self.events))
+        if root is None or (root.value is None and root.span.start == root.span.end):
+            raise _Unreadable("SG113", Span(start=0, end=0), "the file is empty")
+        return root
+
+    def _events(self, loader: type[Any]) -> Iterator[Any]:
+        """The events of the parser, within the limits."""
+        depth = nodes = 0
+        try:
+            for event in yaml.parse(self.source.text, Loader=loader):
+                if isinstance(event, yaml.NodeEvent):
+                    nodes += 1
+                if nodes > NODES_MAX:
+                    raise _Unreadable("SG106", _span(event), f"more than {NODES_MAX:,} values in one file")
+                if isinstance(event, yaml.CollectionStartEvent):
+                    depth += 1
+                elif isinstance(event, yaml.CollectionEndEvent):
+                    depth -= 1
+                if depth > DEPTH_MAX:
+                    raise _Unreadable("SG105", _span(event), f"nested more than {DEPTH_MAX} deep")
+                yield event
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            at = min(mark.index, len(self.source.text)) if mark else 0
+            message = f"this is not YAML: {error.problem or error.context}"
+            raise _Unreadable("SG104", Span(start=at, end=at + 1), message) from None
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
+            message = f"this is not YAML: {type(error).__name__}"
+            raise _Unreadable("SG104", Span(start=0, end=0), message) from None
+
+    def _node(self, event: Any, key: Span | None = None) -> Node:
+        span = _span(event)
+        self._refuse_properties(event, span)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(span, key)
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(span, key)
+        if isinstance(event, yaml.AliasEvent):
+            return Node(value=None, span=span, key=key)
+        text = event.value
+        if len(text.encode("utf-8", "surrogatepass")) > SCALAR_BYTES_MAX:
+            raise _Unreadable("SG107", span, f"a text of more than {SCALAR_BYTES_MAX // 1024} KiB",
+                              "keep it in a file of its own and name that file")
+        if found := re.search("[\0\ud800-\udfff]", text):
+            self._problem("SG103", span, f"the string holds U+{ord(found[0]):04X}, which no command can be given")
+        return Node(value=resolve(text) if event.implicit[0] else text, span=span, key=key, text=text)
+
+    def _sequence(self, span: Span, key: Span | None) -> Node:
+        items = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            items.append(self._node(event))
+        return Node(value=tuple(items), span=Span(start=span.start, end=_span(event).end), key=key)
+
+    def _mapping(self, span: Span, key: Span | None) -> Node:
+        fields: dict[str, Node] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            name = self._node(event)
+            node = self._node(next(self.events), name.span)
+            if not isinstance(event, yaml.ScalarEvent):
+                if not isinstance(event, yaml.AliasEvent):
+                    self._problem("SG112", name.span, "a key is a string, not a list or a mapping")
+            elif event.implicit[0] and name.text == "<<":
+                self._problem("SG112", name.span, "merge keys (`<<`) are not accepted", "write the fields out")
+            elif not isinstance(name.value, str):
+                self._problem("SG112", name.span, f"a key is a string, and {shown(name.text)} is none",
+                              f'write it in quotes: "{name.text}"' if name.text else "")
+            elif name.text in fields:
+                line, column = self.source.place(fields[name.text].key or span)
+                self._problem("SG108", name.span, f"{shown(name.text)} stands twice: first at {line}:{column}, "
+                                                  f"again here", "remove one of the two")
+            else:
+                fields[name.text] = node
+        return Node(value=fields, span=Span(start=span.start, end=_span(event).end), key=key)
+
+    def _refuse_properties(self, event: Any, span: Span) -> None:
+        if isinstance(event, yaml.AliasEvent):
+            self._problem("SG109", span, f"aliases (`*{event.anchor}`) are not accepted",
+                          "write the value out; a string that begins with `*` needs quotes")
+        elif event.anchor is not None:
+            self._problem("SG109", span, f"anchors (`&{event.anchor}`) are not accepted",
+                          "leave it out; a string that begins with `&` needs quotes")
+        if (tag := getattr(event, "tag", None)) is not None:
+            self._problem("SG110", span, f"tags ({shown(tag)}) are not accepted",
+                          "leave it out; a string that begins with `!` needs quotes")
+
+    def _refuse_directives(self, event: Any) -> None:
+        if event.tags or event.version not in (None, (1, 2)):
+            self._problem("SG114", _span(event), "directives are not accepted; the file is read as YAML 1.2",
+                          "remove the lines that begin with `%`")
+
+    def _problem(self, code: str, span: Span, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(code=code, span=span, message=message, help=hint))
+
+
+def _span(event: Any) -> Span:
+    return Span(start=event.start_mark.index, end=event.end_mark.index)

@@ -1,0 +1,88 @@
+"""How problems are shown: as language.md shows them, all at once, each once, in order, safe for a terminal."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sagactl.definition.diagnostics import CODES, SHOWN_MAX, DefinitionError, Severity
+from sagactl.definition.loading import load
+from sagactl.errors import InvalidError
+from tests.definition.building import codes, diagnostics, one
+
+UNKNOWN = "saga: order\n\n\n\n\n\nsteps:\n  - id: reserve\n    action: [x]\n    udno: [inventory, release]\n    undo: none\n"
+SHOWN = """\
+error[SG201]: unknown field `udno`
+  --> order.yaml:10:5
+   |
+10 |     udno: [inventory, release]
+   |     ^^^^
+   = help: did you mean `undo`?"""
+
+
+def test_an_unknown_field_is_shown_as_the_language_shows_it() -> None:
+    with pytest.raises(InvalidError) as caught:
+        load(UNKNOWN.encode(), "order.yaml")
+    assert caught.value.message == SHOWN
+    assert caught.value.exit_code == 3
+
+
+def test_all_problems_come_at_once_sorted_and_each_once() -> None:
+    text = (
+        "saga: S\ntimeout: 30\nsteps:\n"
+        "- {id: a, udno: 1, action: [x, '${params.q}'], needs: [zz]}\n"
+        "- {id: a, action: 'echo ${params.q}', undo: }\n"
+    )
+    found = diagnostics(text)
+    places = [(each.line, each.column) for each in found]
+    assert places == sorted(places)
+    assert len(set(found)) == len(found)
+    assert [each.code for each in found if each.severity is Severity.ERROR] == [
+        "SG205", "SG203", "SG201", "SG402", "SG302", "SG301", "SG407", "SG203",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "column", "width"), [
+    (one("action: [x], xyz: 1"), 4, 36, 3),  # the key of an unknown field
+    (one("action: [x], timeout: 5"), 4, 45, 1),  # a bad value
+    ("saga: s\nsteps:\n- id: a\n  undo: none\n", 3, 3, 2),  # the parent of a missing field
+    ("saga: s\n", 1, 1, 4),
+    (one("action: [x, 'a ${params.q}']"), 4, 38, 11),  # a reference within a value
+    ("saga: s\nsteps:\n- id: a\n  undo: none\n  action:\n  - x\n  - |\n    one\n    two ${params.q}\n", 9, 9, 11),
+])  # fmt: skip
+def test_the_caret_stands_under_what_is_wrong(text: str, line: int, column: int, width: int) -> None:
+    (found,) = diagnostics(text)
+    assert (found.line, found.column, found.width) == (line, column, width)
+
+
+def test_the_third_of_three_equal_references_is_found_after_a_literal_one() -> None:
+    text = one("action: [x], stdin: '$${params.q} ${params.p} ${params.q} ${params.q}'")
+    line = text.splitlines()[3]
+    places = [each.column - 1 for each in diagnostics(text)]
+    assert places == [found.start() for found in re.finditer(r"(?<!\$)\$\{params\.q", line)]
+
+
+def test_what_a_terminal_would_obey_is_not_shown() -> None:
+    (found,) = diagnostics(one('action: [x], "k\u202e\\u001b[31m": 1'))
+    assert found.render().replace("\n", "").isprintable()
+
+
+def test_a_long_line_is_cut_around_the_caret() -> None:
+    (found,) = diagnostics(one(f"description: '{'x' * 5000}', action: [x], xyz: 1"))
+    lines = found.render().splitlines()
+    assert max(map(len, lines)) < 200
+    assert lines[3][lines[4].index("^") :].startswith("xyz")
+
+
+def test_a_message_shows_no_more_than_anyone_reads() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        load("".join(f"k{i}: 1\n" for i in range(500)).encode(), "f")
+    assert len(caught.value.diagnostics) == 502
+    assert caught.value.message.count("error[") == SHOWN_MAX
+    assert caught.value.message.endswith("and 402 more")
+
+
+def test_every_code_that_is_used_has_a_meaning() -> None:
+    assert all(re.fullmatch(r"SG[1-5]\d\d", code) and meaning for code, meaning in CODES.items())
+    assert codes("saga: s\n") == ["SG202"]
