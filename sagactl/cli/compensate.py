@@ -58,7 +58,7 @@ def compensate(
             event = operate.compensate(saga, wiring.me(), reason, now_s)
             return [event] if event is not None else []
 
-        turn = wiring.Turn(token=found.started.token, prepare=driving.going_on(database, found.id, say_so))
+        turn = wiring.Turn(id=found.id, token=found.started.token, prepare=driving.going_on(database, found.id, say_so))
         return driving.drive(database, [turn], publish, quiet=quiet, as_json=json, judge=_code)
 
 

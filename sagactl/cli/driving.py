@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from sagactl.cli import wiring
-from sagactl.cli.output import hint, result, say, stdout_closed, warn
+from sagactl.cli.output import complain, result, say, stdout_closed, warn
 from sagactl.cli.render import json as render_json
 from sagactl.cli.render.human import conclusion, progress
 from sagactl.cli.starting import surroundings, warn_of_changes
 from sagactl.core import events as e
-from sagactl.core.saga import Saga
+from sagactl.core.saga import Saga, evolve
 from sagactl.core.states import SagaState
 from sagactl.engine import Publish, Surroundings
 from sagactl.errors import LockedError, NotFoundError, SagactlError
@@ -22,15 +22,13 @@ OUTCOMES = {
     SagaState.COMPLETED: 0, SagaState.COMPENSATED: 10, SagaState.ESCALATED: 11, SagaState.PAUSED: 12,
     SagaState.ABANDONED: 13,
 }
-WORST_FIRST = (7, 1, 6, 11, 12, 13, 10, 0, 5, 4, 3)
+WORST_FIRST = (7, 1, 143, 130, 129, 6, 11, 12, 13, 10, 5, 4, 3)
 
 
 def exit_code(codes: Iterable[int]) -> int:
-    """Of several, the worst: that of somebody's attention, then those that only say that nothing was done."""
+    """Of several, the worst."""
     found = set(codes)
-    signals = found - set(WORST_FIRST)
-    order = (*WORST_FIRST[:7], *sorted(signals), *WORST_FIRST[8:], 0)
-    return next(code for code in order if code in found or code == 0)
+    return next((code for code in WORST_FIRST if code in found), 0)
 
 
 def publisher(*, quiet: bool, as_json: bool, several: bool = False) -> Publish:
@@ -51,17 +49,15 @@ def publisher(*, quiet: bool, as_json: bool, several: bool = False) -> Publish:
 
 def drive(
     database: Path, turns: Sequence[wiring.Turn], publish: Publish, *, quiet: bool, as_json: bool,
-    judge: Callable[[Saga], int] = lambda saga: OUTCOMES.get(saga.state, 0),
+    judge: Callable[[Saga], int] = lambda saga: OUTCOMES.get(saga.state, 0), leave_out_held: bool = False,
 ) -> int:
-    """Drive sagas and tell how each ended; the exit code."""
+    """Drive sagas and tell how each ended; the exit code. `judge` gives that of a saga that rests."""
     results, signals = wiring.drive(database, turns, publish)
     codes = []
     for each in results:
         if isinstance(each, SagactlError):
-            say(f"sagactl: {each.message}")
-            if each.hint:
-                hint(each.hint)
-            codes.append(each.exit_code)
+            if not (leave_out_held and isinstance(each, LockedError)):
+                codes.append(complain(each))
             continue
         interrupted = each.state in (SagaState.RUNNING, SagaState.COMPENSATING)
         codes.append(128 + (signals.number or 0) if interrupted else judge(each))
@@ -86,8 +82,6 @@ def going_on(
     `say_so` gives the events, if any, that the saga needs to go on.
     """
     def prepare() -> tuple[Saga, Sequence[e.Event], Surroundings]:
-        from sagactl.core.saga import evolve
-
         saga = existing(database).load(saga_id)
         around = surroundings(saga.started)
         warn_of_changes(saga.started)
@@ -106,11 +100,6 @@ def existing(database: Path) -> Reader:
     if found is None:
         raise NotFoundError(f"no sagas yet: {database} does not exist", hint="start one: sagactl run FILE")
     return found
-
-
-def held(saga_id: str, error: LockedError) -> LockedError:
-    """The same error, naming the saga."""
-    return LockedError(f"{saga_id} is {error.message}", hint=f"sagactl inspect {saga_id} shows how far it is")
 
 
 def _clock(at_s: float) -> str:

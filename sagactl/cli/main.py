@@ -12,7 +12,7 @@ import typer
 from sagactl import __version__
 from sagactl.cli import abandon, compensate, events, inspect, resolve, resume, run, validate
 from sagactl.cli import list as list_command
-from sagactl.cli.output import hint, say
+from sagactl.cli.output import complain, hint, say
 from sagactl.errors import EXIT_CODES, SagactlError
 
 app = typer.Typer(
@@ -68,10 +68,7 @@ def report(error: BaseException) -> int:
         say(f"sagactl: a bug in sagactl: {type(error).__name__}: {error}")
         hint("please report it with the command that you typed; what was recorded is safe")
         return 1
-    say(f"sagactl: {error.message}")
-    if error.hint:
-        hint(error.hint)
-    return error.exit_code
+    return complain(error)
 
 
 def pipe_closed(code: int) -> int:

@@ -9,6 +9,7 @@ import contextlib
 import sys
 
 from sagactl.cli.render.human import safe
+from sagactl.errors import SagactlError
 
 
 class _Stdout:
@@ -48,3 +49,11 @@ def hint(text: str) -> None:
 def warn(text: str) -> None:
     """Something that is not as it should be, and does not stop us."""
     say(f"sagactl: warning: {text}")
+
+
+def complain(error: SagactlError) -> int:
+    """Say what is wrong and what to do; the exit code."""
+    say(f"sagactl: {error.message}")
+    if error.hint:
+        hint(error.hint)
+    return error.exit_code

@@ -10,12 +10,12 @@ import typer
 
 from sagactl.cli import driving, wiring
 from sagactl.cli.options import Database, Json, Quiet, database_path
-from sagactl.cli.output import say
+from sagactl.cli.output import complain, say
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.saga import Saga
 from sagactl.core.states import FINAL, SagaState
-from sagactl.errors import LockedError, SagactlError, UsageError
+from sagactl.errors import SagactlError, UsageError
 
 
 def resume(
@@ -44,16 +44,13 @@ def resume(
         try:
             turn = _turn(database, name, quiet=quiet, as_json=json)
         except SagactlError as error:
-            say(f"sagactl: {error.message}")
-            if error.hint:
-                say(f"  {error.hint}")
-            codes.append(error.exit_code)
+            codes.append(complain(error))
             continue
         codes += [turn] if isinstance(turn, int) else []
         turns += [turn] if isinstance(turn, wiring.Turn) else []
     if turns:
         publish = driving.publisher(quiet=quiet, as_json=json, several=len(names) > 1)
-        codes.append(driving.drive(database, turns, publish, quiet=quiet, as_json=json))
+        codes.append(driving.drive(database, turns, publish, quiet=quiet, as_json=json, leave_out_held=every))
     return driving.exit_code(codes)
 
 
@@ -70,20 +67,14 @@ def interrupted(database: Path) -> list[str]:
 def _turn(database: Path, name: str, *, quiet: bool, as_json: bool) -> wiring.Turn | int:
     """What to do for one saga: a turn to drive it, or the exit code of one that has ended."""
     saga = driving.existing(database).load(name)
-    if saga.state in FINAL or saga.state is SagaState.COMPLETED:
+    if saga.state in FINAL:
         if not quiet:
             say(f"{name} has ended already; nothing was run")
         driving.tell(saga, quiet=quiet, as_json=as_json)
         return driving.OUTCOMES[saga.state]
-    evidence = wiring.evidence(database)
-    try:
-        with evidence.lock(saga.started.token, wiring.me(), saga.changed_s):
-            pass
-    except LockedError as error:
-        raise driving.held(name, error) from None
 
     def say_so(saga: Saga, now_s: float) -> Sequence[e.Event]:
         event = operate.resume(saga, wiring.me(), now_s)
         return [event] if event is not None else []
 
-    return wiring.Turn(token=saga.started.token, prepare=driving.going_on(database, name, say_so))
+    return wiring.Turn(id=name, token=saga.started.token, prepare=driving.going_on(database, name, say_so))

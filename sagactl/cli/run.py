@@ -21,7 +21,7 @@ from sagactl.core.states import SagaState
 from sagactl.definition.loading import load
 from sagactl.definition.parameters import bind, parse_pairs, parse_params_file
 from sagactl.engine import Surroundings
-from sagactl.errors import ConflictError, LockedError, NotFoundError, UsageError
+from sagactl.errors import ConflictError, NotFoundError, UsageError
 from sagactl.model import Definition
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -63,9 +63,8 @@ def run(
         driving.tell(known, quiet=quiet, as_json=json)
         return driving.OUTCOMES[known.state]
     else:
-        if wiring.evidence(database).is_held(known.started.token):
-            raise LockedError(f"{known.id} is running already", hint=f"sagactl inspect {known.id}")
-        turn = wiring.Turn(token=known.started.token, prepare=driving.going_on(database, known.id, lambda *_: ()))
+        prepare = driving.going_on(database, known.id, lambda *_: ())
+        turn = wiring.Turn(id=known.id, token=known.started.token, prepare=prepare)
     if quiet and known is not None:
         result(known.id)
     return driving.drive(database, [turn], publish, quiet=quiet, as_json=json)
@@ -77,7 +76,7 @@ def _first_turn(first: e.SagaStarted) -> wiring.Turn:
     def prepare() -> tuple[Saga, Sequence[e.Event], Surroundings]:
         return replay([first]), [first], around
 
-    return wiring.Turn(token=first.token, prepare=prepare)
+    return wiring.Turn(id=first.id, token=first.token, prepare=prepare)
 
 
 def _known(database: Path, saga_id: str | None, definition: Definition, params: dict[str, Any]) -> Saga | None:

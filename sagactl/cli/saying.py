@@ -11,7 +11,6 @@ import anyio
 from sagactl.cli import driving, wiring
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, evolve
-from sagactl.errors import LockedError
 
 
 def record(database: Path, name: str, word: Callable[[Saga, float], e.Event | None]) -> tuple[Saga, bool]:
@@ -23,17 +22,14 @@ def record(database: Path, name: str, word: Callable[[Saga, float], e.Event | No
     reader = driving.existing(database)
     saga_id = reader.find(name)
     saga = reader.load(saga_id)
-    try:
-        with wiring.evidence(database).lock(saga.started.token, wiring.me(), time.time()):
-            saga = reader.load(saga_id)
-            event = word(saga, max(time.time(), saga.changed_s))
-            if event is None:
-                return saga, False
-            saga = evolve(saga, event)
-            anyio.run(_append, database, saga, event)
-            return saga, True
-    except LockedError as error:
-        raise driving.held(saga_id, error) from None
+    with wiring.locked(database, saga_id, saga.started.token):
+        saga = reader.load(saga_id)
+        event = word(saga, max(time.time(), saga.changed_s))
+        if event is None:
+            return saga, False
+        saga = evolve(saga, event)
+        anyio.run(_append, database, saga, event)
+        return saga, True
 
 
 async def _append(database: Path, saga: Saga, event: e.Event) -> None:

@@ -7,7 +7,8 @@ import getpass
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from sagactl.core import events as e
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
 from sagactl.engine import Engine, Publish, Signals, Surroundings
-from sagactl.errors import SagactlError
+from sagactl.errors import LockedError, SagactlError
 from sagactl.execution.channel import Supervisor, Supervisors, umask
 from sagactl.execution.evidence import Evidence
 from sagactl.execution.executor import SupervisedExecutor, running_steps
@@ -35,6 +36,7 @@ USER_UMASK = umask()
 class Turn:
     """One saga to drive: its lock is taken, then `prepare` gives the saga, its pending events and surroundings."""
 
+    id: str
     token: str
     prepare: Callable[[], tuple[Saga, Sequence[e.Event], Surroundings]]
 
@@ -57,6 +59,22 @@ def evidence(database: Path) -> Evidence:
     return Evidence(database)
 
 
+@contextlib.contextmanager
+def locked(database: Path, saga_id: str, token: str) -> Iterator[None]:
+    """Hold a saga as long as the context lasts.
+
+    Raises:
+        LockedError: a live process holds it; says which, since when.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(Evidence(database).lock(token, me(), time.time()))
+        except LockedError as error:
+            hint = f"sagactl inspect {saga_id} shows how far it is"
+            raise LockedError(f"{saga_id} is {error.message}", hint=hint) from None
+        yield
+
+
 @contextlib.asynccontextmanager
 async def journal(database: Path) -> AsyncIterator[SqliteJournal]:
     """The journal, for one word of an operator."""
@@ -77,18 +95,17 @@ async def _drive(
     database: Path, turns: Sequence[Turn], publish: Publish,
 ) -> tuple[list[Saga | SagactlError], Signals]:
     signals = Signals(grace_s())
-    kept = evidence(database)
     results: list[Saga | SagactlError] = [SagactlError("not driven")] * len(turns)
     async with anyio.create_task_group() as tasks:
         await tasks.start(signals.listen)
         async with open_journal(database) as opened, Supervisors(Supervisor()) as supervisors:
-            executor = SupervisedExecutor(kept, supervisors, umask=USER_UMASK)
+            executor = SupervisedExecutor(Evidence(database), supervisors, umask=USER_UMASK)
             engine = Engine(journal=opened, executor=executor, clock=SystemClock(), signals=signals, publish=publish,
                             draw=random.random)
 
             async def one(place: int, turn: Turn) -> None:
                 try:
-                    with kept.lock(turn.token, me(), engine.clock.now_s()):
+                    with locked(database, turn.id, turn.token):
                         results[place] = await engine.drive(*turn.prepare())
                 except* SagactlError as group:
                     results[place] = _first(group)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sagactl.core import events as e
 from sagactl.core.decide import why
 from sagactl.core.parts import Attempt, Ending
-from sagactl.core.saga import Saga
+from sagactl.core.saga import Saga, StepView
 from sagactl.core.states import SagaState, StepState
 from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Step
 
@@ -71,26 +71,22 @@ def progress(saga: Saga, event: e.Event) -> str | None:
     """The plain line of an event, less its time; None for events that say nothing by themselves."""
     match event:
         case e.AttemptStarted(attempt=attempt):
-            return f"{event.step}: {_phase(attempt)} started{_of(saga, attempt)}"
+            return f"{event.step}: {attempt.phase} started{_of(saga, attempt)}"
         case e.AttemptEnded(ending=ending):
-            again = ", again" if event.retry_at_s is not None and not isinstance(event, e.ActionSucceeded) else ""
+            again = f", again in {event.retry_at_s - event.at_s:.1f}s" if event.retry_at_s is not None else ""
             return f"{event.step}: {event.phase} {_ended(event)} ({_took(ending)}{again})"
         case e.StepSkipped():
             return f"{event.step}: skipped"
         case e.CompensationFailed(text=text):
             return f"{event.step}: not undone: {text}"
-        case e.CompensationStarted(cause=cause, text=text):
-            return f"turning back ({cause}{': ' if text else ''}{text})"
+        case e.CompensationStarted(cause=cause, failed_step=step, text=text):
+            return "turning back: " + ": ".join(part for part in (cause, step, text) if part)
         case e.DeadlinePassed():
             return "the deadline has passed"
         case e.HolderChanged():
             return "going on"
         case _:
             return None
-
-
-def _phase(attempt: Attempt) -> str:
-    return attempt.phase
 
 
 def _of(saga: Saga, attempt: Attempt) -> str:
@@ -126,8 +122,6 @@ def _took(ending: Ending) -> str:
 
 def ending_text(ending: Ending) -> str:
     """How an attempt ended, in a phrase."""
-    from sagactl.core.saga import StepView
-
     return why(StepView(last=ending))
 
 
