@@ -90,6 +90,10 @@ class Problem:
     message: str
     help: str = ""
 
+    @property
+    def severity(self) -> Severity:
+        return severity_of(self.code)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
@@ -108,7 +112,7 @@ class Diagnostic:
 
     @property
     def severity(self) -> Severity:
-        return Severity.WARNING if self.code.startswith("SG5") else Severity.ERROR
+        return severity_of(self.code)
 
     def render(self) -> str:
         """The lines that a person reads, without a final newline and without control characters."""
@@ -191,6 +195,10 @@ class Source:
         width = min(problem.span.end - problem.span.start, len(source) - column + 1)
         return Diagnostic(code=problem.code, message=problem.message, file=self.file, line=line, column=column,
                           width=max(1, width), source=source, help=problem.help)
+
+
+def severity_of(code: str) -> Severity:
+    return Severity.WARNING if code.startswith("SG5") else Severity.ERROR
 
 
 def plain(text: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from sagactl.definition.diagnostics import DefinitionError, Diagnostic, Severity
+from sagactl.definition.diagnostics import DefinitionError, Diagnostic, Problem, Severity
 from sagactl.definition.lint import problems_of_lint
 from sagactl.definition.normalising import normalise
 from sagactl.definition.reading import read
@@ -14,8 +15,9 @@ from sagactl.definition.rules import problems_of_rules
 from sagactl.definition.shape import problems_of_shape
 from sagactl.model import Definition
 
-PROBLEMS_MAX = 1000
-"""Problems of shape, and as many of the rest: a hostile file has 50,000, which nobody reads and which take seconds."""
+PROBLEMS_MAX = 200
+"""Problems of shape, and as many errors and warnings of the rest: a hostile file has 50,000, which nobody reads and
+which take seconds."""
 RULES = (problems_of_rules, problems_of_references, problems_of_lint)
 
 
@@ -28,18 +30,28 @@ class Loaded:
 
 
 def load(data: bytes, file: str) -> Loaded:
-    """The definition that a YAML file holds. `file` is its name in messages; nothing else is read, no pattern is run.
+    """The definition that a YAML file holds. `file` is its name in messages; nothing else is read.
 
     Raises:
-        DefinitionError: something is wrong. It holds every problem of the file, each once, sorted by place. Where a
-            value is not of the shape that it should have, nothing more is said about that value.
+        DefinitionError: something is wrong. It holds every problem up to PROBLEMS_MAX, each once, sorted by place.
+            Where a value is not of the shape that it should have, nothing more is said about that value.
     """
     source, root, problems = read(data, file)
     first = (*problems, *islice(problems_of_shape(root), PROBLEMS_MAX))
     spoilt = {problem.span.start for problem in first}
     rest = chain.from_iterable(rules(source, root) for rules in RULES)
-    more = islice((problem for problem in rest if problem.span.start not in spoilt), PROBLEMS_MAX)
-    found = source.diagnose((*first, *more))
+    found = source.diagnose((*first, *_limited(problem for problem in rest if problem.span.start not in spoilt)))
     if any(each.severity is Severity.ERROR for each in found):
         raise DefinitionError(found)
     return Loaded(definition=normalise(root), warnings=found)
+
+
+def _limited(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Up to PROBLEMS_MAX errors and as many warnings: no number of warnings hides an error."""
+    left = dict.fromkeys(Severity, PROBLEMS_MAX)
+    for problem in problems:
+        if left[problem.severity]:
+            left[problem.severity] -= 1
+            yield problem
+        if not left[Severity.ERROR]:
+            return

@@ -64,11 +64,7 @@ class _Row:
 
 
 def open_reader(path: Path) -> Reader | None:
-    """A reader; None where there is no database yet.
-
-    Raises:
-        StoreError: what is there is not ours, or newer, or behind a symlink.
-    """
+    """A reader; None where there is no database yet. Raises StoreError for one not ours, newer, or behind a symlink."""
     return Reader(path) if place.exists(path) else None
 
 
@@ -175,10 +171,11 @@ def _find(connection: sqlite3.Connection, text: str) -> str:
     # The last code point is higher than any that an id has.
     ids = [row[0] for row in connection.execute("SELECT id FROM sagas WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
                                                 (text, text + chr(0x10FFFF), CANDIDATES_MAX + 1))]
-    if ids and text and (len(ids) == 1 or ids[0] == text):
+    not_there = None if text in ids[:1] else _not_there(connection, text)
+    if text and (not_there is None or len(ids) == 1):
         return _row(connection, ids[0]).summary.id
-    if not ids:
-        raise _not_there(connection, text)
+    if not_there is not None and not ids:
+        raise not_there
     named = ids if len(ids) <= CANDIDATES_MAX else [*ids[:CANDIDATES_MAX], "…"]
     raise NotFoundError(f"several sagas begin with {text!r}", hint=", ".join(named))
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sagactl.definition.diagnostics import CODES, SHOWN_MAX, DefinitionError, Severity
-from sagactl.definition.loading import load
+from sagactl.definition.loading import PROBLEMS_MAX, load
 from sagactl.errors import InvalidError
 from tests.definition.building import codes, diagnostics, one
 
@@ -77,10 +77,17 @@ def test_a_long_line_is_cut_around_the_caret() -> None:
 
 def test_a_message_shows_no_more_than_anyone_reads() -> None:
     with pytest.raises(DefinitionError) as caught:
-        load("".join(f"k{i}: 1\n" for i in range(500)).encode(), "f")
-    assert len(caught.value.diagnostics) == 502
+        load("".join(f"k{i}: 1\n" for i in range(150)).encode(), "f")
+    assert len(caught.value.diagnostics) == 152
     assert caught.value.message.count("error[") == SHOWN_MAX
-    assert caught.value.message.endswith("and 402 more")
+    assert caught.value.message.endswith("and 52 more")
+
+
+def test_no_number_of_warnings_hides_an_error() -> None:
+    words = ", ".join(["'${params.p}'"] * 500)
+    found = codes(one(f"action: [x, {words}, sh, '-c', '${{params.p}}']"))
+    assert found.count("SG408") == 1
+    assert found.count("SG502") == PROBLEMS_MAX
 
 
 def test_every_code_that_is_used_has_a_meaning() -> None:
