@@ -1,0 +1,193 @@
+"""Ways out for a person: pause, resolve, abandon, compensate, and what each command says when it does nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.harness import Saga, saga, states
+
+ESCALATES = """
+defaults: {retry_delay: 10ms}
+steps:
+  - {id: a, action: "true", undo: echo undo a >> log}
+  - {id: b, action: "true", undo: {run: "test -e repaired", max_retries: 0}}
+  - {id: m, action: "true", undo: {manual: "Call the carrier about ${saga.id}."}}
+  - {id: c, action: "exit 4", undo: none}
+"""
+
+
+def escalated(folder: Path) -> Saga:
+    built = saga(folder, ESCALATES)
+    built.run().stdout("t escalated\n").stderr("m: undo manual: Call the carrier about t.").exits(11)
+    return built
+
+
+def test_resume_gives_a_failed_undo_a_fresh_budget_and_resolve_settles_a_manual_one(tmp_path: Path) -> None:
+    built = escalated(tmp_path)
+    built.file("repaired", "")
+    built.again("resume", "t").chatty().exits(11)
+    assert states(built.inspect()) == {
+        "a": "compensated", "b": "compensated", "m": "compensation_failed", "c": "failed",
+    }
+    built.again("resolve", "t", "--step", "m", "--as", "undone", "--reason", "called").stdout(
+        "t: m is compensated\n").stderr("sagactl resume t").exits(0)
+    built.again("resume", "t").stdout("t compensated\n").stderr("c: exit 4").exits(10)
+
+
+def test_what_is_kept_ends_the_saga_abandoned(tmp_path: Path) -> None:
+    built = escalated(tmp_path)
+    for step in ("b", "m"):
+        built.again("resolve", "t", "--step", step, "--as", "kept", "--reason", "so be it").chatty().exits(0)
+    built.again("resume", "t").stdout("t abandoned\n").stderr("the effect of b, m was kept").exits(13)
+
+
+def test_resolve_says_what_is_possible_and_what_is_still_open(tmp_path: Path) -> None:
+    built = escalated(tmp_path)
+    resolve = ("resolve", "t", "--reason", "x", "--step")
+    built.again(*resolve, "b", "--as", "landed").stderr("possible here: --as undone|kept").exits(5)
+    built.again(*resolve, "zz", "--as", "kept").stderr("its steps: a, b, m, c").exits(4)
+    built.again(*resolve, "b", "--as", "maybe").stderr("maybe").exits(2)
+    built.again("resolve", "t", "--step", "b", "--as", "kept", "--reason", " ").stderr("--reason is empty").exits(2)
+    built.again(*resolve, "b", "--as", "undone").stdout("t: b is compensated\n").stderr("still open: m").exits(0)
+    events = built.again("events", "t").chatty().exits(0).stdout
+    assert '"type":"declared_undone"' in events
+    assert '"reason":"x"' in events
+
+
+def test_abandon_ends_a_saga_as_it_is_and_a_second_time_changes_nothing(tmp_path: Path) -> None:
+    built = escalated(tmp_path)
+    built.again("abandon", "t", "--reason", " ").stderr("--reason is empty").exits(2)
+    built.again("abandon", "t", "--reason", "enough").stdout("t abandoned\n").stderr("enough").exits(0)
+    built.again("abandon", "t", "--reason", "enough").stdout("t abandoned\n").stderr("abandoned already").exits(0)
+    built.again("resume", "t").stdout("t abandoned\n").stderr("ended already").exits(13)
+    built.again("compensate", "t", "--yes").stderr("it stays as it is").exits(5)
+
+
+def test_a_completed_saga_is_compensated_on_request_and_a_second_time_changes_nothing(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: echo undo >> log}\n")
+    built.run().chatty().exits(0)
+    built.again("compensate", "t", "--yes", "--reason", "twice").stdout("t compensated\n").stderr("twice").file_after(
+        "log", "undo\n").exits(0)
+    built.again("compensate", "t", "--yes").stdout("t compensated\n").stderr("compensated already").file_after(
+        "log", "undo\n").exits(0)
+
+
+def test_a_paused_saga_is_resumed_with_a_fresh_budget(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+steps:
+  - {id: a, action: "test -e repaired", on_failure: pause, undo: none}
+  - {id: b, action: echo b >> log, undo: none}
+""")
+    built.run().stdout("t paused\n").stderr("a: exit 1").exits(12)
+    built.again("resume", "t").stdout("t paused\n").stderr("a: exit 1").exits(12)
+    built.file("repaired", "").again("resume", "t").chatty().file_after("log", "b\n").exits(0)
+
+
+def test_past_the_pivot_a_failure_escalates_and_resume_goes_on_forward(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+steps:
+  - {id: a, action: "true", undo: echo undo a >> log}
+  - {id: p, action: "true", pivot: true}
+  - {id: z, action: "test -e repaired", undo: none}
+""")
+    built.run().stdout("t escalated\n").stderr("z: past pivot: exit 1").file_after("log", None).exits(11)
+    built.again("compensate", "t", "--yes").stderr("past its pivot").exits(5)
+    built.file("repaired", "").again("resume", "t").chatty().exits(0)
+
+
+def test_a_saga_past_its_deadline_is_taken_back(tmp_path: Path) -> None:
+    saga(tmp_path, """
+timeout: 1s
+steps:
+  - {id: a, action: "true", undo: echo undo a >> log}
+  - {id: b, action: "sleep 300", max_retries: 5, kill_after: 1s, undo: echo undo b >> log}
+""").run().stdout("t compensated\n").stderr("the deadline of 1s passed").file_after("log", "undo b\nundo a\n").exits(10)
+
+
+def test_a_step_that_may_fail_is_skipped_and_a_half_done_one_undone(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+steps:
+  - {id: mail, action: "false", on_failure: continue, undo: none}
+  - {id: half, action: "echo half >> log; exit 1", undo_if_failed: true, undo: "echo undo half >> log"}
+""")
+    built.run().chatty().file_after("log", "half\nundo half\n").exits(10)
+    assert states(built.inspect()) == {"mail": "skipped", "half": "compensated"}
+
+
+def test_an_unknown_saga_an_ambiguous_prefix_and_the_latest_one(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: none}\n")
+    built.again("inspect", "t").stderr("no sagas yet").exits(4)
+    for name in ("order-1", "order-2"):
+        built.again("run", "saga.yaml", "--id", name).chatty().exits(0)
+    built.again("inspect", "x").stderr("x").exits(4)
+    built.again("inspect", "order").stderr("order-1").exits(4)
+    assert built.inspect("@last")["id"] == "order-2"
+    built.again("resume").stderr("name sagas, or say --all").exits(2)
+
+
+def test_list_filters_limits_and_prints_ids_or_json(tmp_path: Path) -> None:
+    built = saga(tmp_path, "params: {x: {type: integer}}\nsteps:\n"
+                 "  - {id: a, env: {X: '${params.x}'}, action: exit $X, undo: none}\n")
+    built.again("list").stderr("no sagas yet").exits(0)
+    built.again("list", "--json").stdout("[]\n").exits(0)
+    for name, status, code in (("one", 0, 0), ("two", 1, 10), ("three", 0, 0)):
+        built.again("run", "saga.yaml", "--id", name, "-p", f"x={status}").chatty().exits(code)
+    built.again("list", "-q").stdout("three\ntwo\none\n").exits(0)
+    built.again("list", "-q", "--limit", "2").stdout("three\ntwo\n").exits(0)
+    built.again("list", "-q", "--state", "compensated").stdout("two\n").exits(0)
+    built.again("list", "--state", "done").stderr("states: running, paused").exits(2)
+    rows = built.again("list", "--json").stdout(re.compile(r"\[.*\]\n")).exits(0).json
+    assert [(row["id"], row["state"], row["why"]) for row in rows][1] == ("two", "compensated", "a: exit 1")
+
+
+def test_events_are_json_lines_after_a_number(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: none}\n")
+    built.run().chatty().exits(0)
+    lines = built.again("events", "t", "--after", "3").stdout(re.compile(r"\{.*\}\n")).exits(0).stdout
+    assert '"type":"saga_completed"' in lines
+
+
+def test_validate_shows_every_mistake_with_its_place_and_strict_makes_warnings_errors(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'true'}\n")
+    built.again("validate", "saga.yaml").stdout("saga.yaml: valid\n").stderr("SG501").exits(0)
+    built.again("validate", "--strict", "saga.yaml").stdout("").stderr("SG501").exits(3)
+    built.file("wrong.yaml", "saga: x\nstepz: []\n")
+    done = built.again("validate", "wrong.yaml", "saga.yaml").stdout("saga.yaml: valid\n").stderr(
+        "wrong.yaml:2:1").exits(3)
+    assert "SG501" in done.stderr
+
+
+def test_a_database_of_ones_own_is_used(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: none}\n")
+    built.run("--db", "mine.db").chatty().exits(0)
+    assert (tmp_path / "mine.db").exists()
+    built.again("list", "-q", "--db", "mine.db").stdout("t\n").exits(0)
+    built.again("list", "-q").env(SAGACTL_DB=str(tmp_path / "mine.db")).stdout("t\n").exits(0)
+    built.again("list").stderr("no sagas yet").exits(0)
+
+
+def test_a_database_that_is_not_ours_is_refused_and_untouched(tmp_path: Path) -> None:
+    (tmp_path / "other.db").write_bytes(b"something else entirely" * 50)
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: none}\n")
+    built.run("--db", "other.db").stderr("other.db").exits(7)
+    assert (tmp_path / "other.db").read_bytes() == b"something else entirely" * 50
+
+
+def test_what_a_command_said_cannot_act_on_the_terminal(tmp_path: Path) -> None:
+    built = saga(tmp_path, r"""
+steps:
+  - {id: a, action: "printf 'bad \\033[31m \\302\\233 \\342\\200\\256 end' >&2; exit 1", undo: none}
+""")
+    built.run().chatty().exits(10)
+    shown = built.again("inspect", "t").stdout(re.compile(r".*", re.DOTALL)).exits(0).stdout
+    assert r"bad \x1b[31m \x9b \u202e end" in shown
+    plain = built.again("inspect", "t").env(LC_ALL="C", PYTHONIOENCODING="ascii").chatty().exits(0).stdout
+    assert "bad" in plain
+
+
+def test_an_operator_has_to_say_a_usage_that_is_whole(tmp_path: Path) -> None:
+    built = saga(tmp_path, "")
+    built.again("--version").stdout(re.compile(r"sagactl \d+\.\d+\.\d+\n")).exits(0)
+    built.again("frobnicate").stderr("frobnicate").exits(2)
+    assert "Exit codes: 0 ok" in built.again("run", "--help").chatty().exits(0).stdout
