@@ -23,7 +23,7 @@ from sagactl.core.judge import judge
 from sagactl.core.parts import Attempt, Ending, How
 from sagactl.core.saga import Saga, evolve
 from sagactl.core.states import FINAL, SagaState
-from sagactl.errors import BusyError, ConflictError, SagactlError
+from sagactl.errors import BusyError, ConflictError, SagactlError, StoreError
 from sagactl.model import Phase
 from sagactl.ports import Clock, Executor, Job, Journal, Request
 
@@ -43,10 +43,11 @@ class Signals:
     `number` is that of the first signal. HUP never goes beyond 1; TERM goes on to 2 by itself after `grace_s`.
     """
 
-    def __init__(self, grace_s: float) -> None:
+    def __init__(self, grace_s: float, tell: Callable[[int], None]) -> None:
         self.level = 0
         self.number: int | None = None
         self._grace_s = grace_s
+        self._tell = tell
         self._listeners: list[Callable[[], None]] = []
 
     @contextlib.contextmanager
@@ -62,6 +63,7 @@ class Signals:
         """Go to that level, if it is higher than the present one."""
         if level > self.level:
             self.level = level
+            self._tell(level)
             for listener in self._listeners:
                 listener()
 
@@ -107,6 +109,7 @@ class Engine:
     clock: Clock
     signals: Signals
     publish: Publish
+    warn: Callable[[str], None]
     draw: Callable[[], float]
 
     async def drive(self, saga: Saga, pending: Sequence[e.Event], surroundings: Surroundings) -> Saga:
@@ -127,7 +130,10 @@ class Engine:
         if driver.failure is not None:
             raise driver.failure
         if driver.saga.state in FINAL:
-            await self.executor.fold(driver.saga)
+            try:
+                await self.executor.fold(driver.saga)
+            except StoreError as error:
+                self.warn(f"{driver.saga.id} has ended, but {error.message}")
         return driver.saga
 
 
@@ -247,6 +253,8 @@ class _Driver:
             ending = await (executor.start(job) if ours else executor.recover(job))
         except SagactlError as error:
             ending = error
+        except OSError as error:
+            ending = StoreError(f"the evidence of {attempt.step} of {self.saga.id} can't be read or written: {error}")
         self.send.send_nowait(_Ended(attempt, ending))
 
     def job(self, attempt: Attempt) -> Job:

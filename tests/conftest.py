@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import signal
 
 import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` starts us with it ignored, and children keep that
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

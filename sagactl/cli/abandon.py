@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sagactl.cli import driving, saying, wiring
-from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path
-from sagactl.cli.output import say
+from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path, reason_text
+from sagactl.cli.output import result, say
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.saga import Saga
-from sagactl.errors import ConflictError, UsageError
+from sagactl.errors import ConflictError
 
 
 def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = False) -> int:
@@ -16,8 +16,7 @@ def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = 
 
     Example: sagactl abandon @last --reason "cleaned up by hand"
     """
-    if not reason.strip():
-        raise UsageError("--reason is empty: whoever reads this later needs it")
+    reason_text(reason, required=True)
     database = database_path(db)
 
     def word(now: Saga, at_s: float) -> e.Event | None:
@@ -31,4 +30,6 @@ def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = 
     if not changed:
         say(f"{after.id} was abandoned already")
     driving.tell(after, quiet=quiet)
+    if quiet:
+        result(after.id)
     return 0

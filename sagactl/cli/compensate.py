@@ -12,8 +12,8 @@ import anyio
 import typer
 
 from sagactl.cli import driving, wiring
-from sagactl.cli.options import Database, Json, Quiet, Reason, SagaName, database_path
-from sagactl.cli.output import say
+from sagactl.cli.options import Database, Json, Quiet, Reason, SagaName, database_path, reason_text
+from sagactl.cli.output import result, say
 from sagactl.cli.render.human import undo_text
 from sagactl.core import events as e
 from sagactl.core import operate
@@ -36,30 +36,33 @@ def compensate(
 
     Example: sagactl compensate @last --reason "ordered twice" --yes
     """
+    reason_text(reason)
     database = database_path(db)
     reader = driving.existing(database)
     found = reader.load(reader.find(saga))
     if operate.compensate(found, wiring.me(), reason, found.changed_s) is None and found.state != "compensating":
         say(f"{found.id} is compensated already; nothing was run")
-        driving.tell(found, quiet=quiet, as_json=json)
+        driving.report(database, found, quiet=quiet, as_json=json)
         return 0
     if not yes:
         _ask(found)
+    if quiet:
+        result(found.id)
+    if wiring.evidence(database).is_held(found.started.token):
+        turned = anyio.run(_turn_round, database, found, reason)
+        if turned is not None:
+            driving.tell(turned, quiet=quiet, as_json=json)
+            return _code(turned)
+
+    def say_so(saga: Saga, now_s: float) -> Sequence[e.Event]:
+        event = operate.compensate(saga, wiring.me(), reason, now_s)
+        return [event] if event is not None else []
+
+    turn = wiring.Turn(
+        id=found.id, token=found.started.token, prepare=driving.going_on(database, found.id, say_so),
+    )
     publish = driving.publisher(quiet=quiet, as_json=json)
-    while True:
-        if wiring.evidence(database).is_held(found.started.token):
-            turned = anyio.run(_turn_round, database, found.id, reason)
-            if turned is not None:
-                driving.tell(turned, quiet=quiet, as_json=json)
-                return _code(turned)
-            continue  # its holder is gone: do it ourselves
-
-        def say_so(saga: Saga, now_s: float) -> Sequence[e.Event]:
-            event = operate.compensate(saga, wiring.me(), reason, now_s)
-            return [event] if event is not None else []
-
-        turn = wiring.Turn(id=found.id, token=found.started.token, prepare=driving.going_on(database, found.id, say_so))
-        return driving.drive(database, [turn], publish, quiet=quiet, as_json=json, judge=_code)
+    return driving.drive(database, [turn], publish, quiet=quiet, as_json=json, judge=_code)
 
 
 def _code(saga: Saga) -> int:
@@ -73,26 +76,34 @@ def _ask(saga: Saga) -> None:
     for name in reversed(saga.order):
         if saga.steps[name].state not in (StepState.COMPENSATED, StepState.SKIPPED, StepState.PENDING):
             say(f"  {name}: {undo_text(saga.by_id[name])}")
-    if not typer.confirm("Undo it?", err=True):
+    try:
+        agreed = typer.confirm("Undo it?", err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
         raise UsageError("nothing was done")
 
 
-async def _turn_round(database: Path, saga_id: str, reason: str) -> Saga | None:
-    """Ask the process that holds a saga to turn it round, and wait. None where that process is gone.
+async def _turn_round(database: Path, asked: Saga, reason: str) -> Saga | None:
+    """Ask the process that holds a saga to turn it round, and wait until it lets go of it.
+
+    None where it let go without having turned: the caller does it then.
 
     Raises:
         ConflictError: the saga has passed its pivot meanwhile.
     """
     async with wiring.journal(database) as journal:
-        await journal.request(saga_id, wiring.me(), reason)
+        await journal.request(asked.id, wiring.me(), reason)
     reader, evidence = driving.existing(database), wiring.evidence(database)
-    say(f"{saga_id} is live: asked its process to turn round")
+    say(f"{asked.id} is live: asked its process to turn round")
     while True:
-        saga = reader.load(saga_id)
-        if saga.turn is not None and saga.state in driving.OUTCOMES:
+        held = evidence.is_held(asked.started.token)
+        saga = reader.load(asked.id)
+        turned = asked.turn is None and saga.turn is not None
+        if turned and saga.state in driving.OUTCOMES:
             return saga
-        if saga.state is not SagaState.COMPENSATING:
+        if saga.turn is None:
             operate.compensate(saga, wiring.me(), reason, time.time())
-        if not evidence.is_held(saga.started.token):
+        if not held:
             return None
         await anyio.sleep(LOOK_S)

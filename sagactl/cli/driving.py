@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from sagactl.cli import wiring
-from sagactl.cli.output import complain, result, say, stdout_closed, warn
+from sagactl.cli.output import complain, result, say, warn
 from sagactl.cli.render import json as render_json
 from sagactl.cli.render.human import conclusion, progress
 from sagactl.cli.starting import surroundings, warn_of_changes
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, evolve
-from sagactl.core.states import SagaState
+from sagactl.core.states import FINAL, SagaState
 from sagactl.engine import Publish, Surroundings
 from sagactl.errors import LockedError, NotFoundError, SagactlError
 from sagactl.journal.reading import Reader
@@ -22,6 +23,9 @@ OUTCOMES = {
     SagaState.COMPLETED: 0, SagaState.COMPENSATED: 10, SagaState.ESCALATED: 11, SagaState.PAUSED: 12,
     SagaState.ABANDONED: 13,
 }
+STDERR_LINES = 5
+"""Of a failed command's stderr, so many lines are shown at once; `inspect` has more."""
+
 WORST_FIRST = (7, 1, 143, 130, 129, 6, 11, 12, 13, 10, 5, 4, 3)
 
 
@@ -41,6 +45,8 @@ def publisher(*, quiet: bool, as_json: bool, several: bool = False) -> Publish:
         elif not quiet and (said := progress(saga, event)) is not None:
             say(f"{_clock(event.at_s)} {saga.id + ' ' if several else ''}{said}")
         if isinstance(event, e.AttemptEnded):
+            for line in event.ending.stderr_tail.splitlines()[-STDERR_LINES:] if not quiet else ():
+                say(f"    | {line}")
             for warning in event.ending.warnings:
                 warn(f"{saga.id}: {event.step} {warning}")
 
@@ -62,16 +68,28 @@ def drive(
         interrupted = each.state in (SagaState.RUNNING, SagaState.COMPENSATING)
         codes.append(128 + (signals.number or 0) if interrupted else judge(each))
         tell(each, quiet=quiet, as_json=as_json, interrupted=interrupted)
-    code = exit_code(codes)
-    return 141 if code == 0 and stdout_closed() else code
+    return exit_code(codes)
 
 
 def tell(saga: Saga, *, quiet: bool, as_json: bool = False, interrupted: bool = False) -> None:
     """The last word on a saga: its state on stdout, why and what to type next on stderr."""
-    if not quiet and not as_json:
-        for line in conclusion(saga, interrupted=interrupted):
-            say(line)
+    if quiet or as_json:
+        return
+    for line in conclusion(saga, interrupted=interrupted):
+        say(line)
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):  # a person has just read it
         result(f"{saga.id} {'interrupted' if interrupted else saga.state}")
+
+
+def report(database: Path, saga: Saga, *, quiet: bool, as_json: bool) -> int:
+    """Tell of a saga for which nothing is to be done; its exit code. In JSON these are all of its events."""
+    if as_json:
+        for seq, event in existing(database).events(saga.id):
+            result(render_json.line(render_json.event(saga.id, seq, event)))
+    elif quiet:
+        result(saga.id)
+    tell(saga, quiet=quiet, as_json=as_json)
+    return OUTCOMES[saga.state]
 
 
 def going_on(
@@ -85,8 +103,11 @@ def going_on(
         saga = existing(database).load(saga_id)
         around = surroundings(saga.started)
         warn_of_changes(saga.started)
-        now_s = max(time.time(), saga.changed_s)
-        pending = [e.HolderChanged(at_s=now_s, holder=wiring.me()), *say_so(saga, now_s)]
+        now_s = time.time()
+        words = say_so(saga, now_s)
+        if saga.state in FINAL and not words:
+            return saga, (), around
+        pending = [e.HolderChanged(at_s=now_s, holder=wiring.me()), *words]
         for event in pending:
             saga = evolve(saga, event)
         return saga, pending, around
@@ -103,4 +124,4 @@ def existing(database: Path) -> Reader:
 
 
 def _clock(at_s: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at_s))
+    return time.strftime("%H:%M:%SZ", time.gmtime(at_s))

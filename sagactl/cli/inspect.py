@@ -42,12 +42,19 @@ def _lines(shown: dict[str, Any]) -> list[str]:
     lines += [f"  file {shown['file'] or '(stdin)'}, working folder {shown['cwd']}"]
     lines += [f"  param {name} = {value}" for name, value in shown["params"].items()]
     for step in shown["steps"]:
-        lines += ["", f"{step['id']}  {step['state']}"]
+        lines += ["", f"{step['id']}  {step['state']}" + (f"  {step['description']}" if step["description"] else "")]
         lines += [line for attempt in step["attempts"] for line in _attempt(attempt)]
         lines += [f"  output {name} = {value}" for name, value in step["outputs"].items()]
         if step["problem"] is not None and step["state"] == "compensation_failed":
             lines.append(f"  not undone: {step['problem']['text']}")
-    return lines
+    words = [_word(word) for word in shown["words"]]
+    return [*lines, "", *words] if words else lines
+
+
+def _word(word: dict[str, Any]) -> str:
+    what = word["type"].replace("_", " ") + (f" of {word['step']}" if word["step"] else "")
+    return f"{word['at']}  {what}" + (f", by {word['by']}" if word["by"] else "") + (
+        f": {word['reason']}" if word["reason"] else "")
 
 
 def _attempt(attempt: dict[str, Any]) -> list[str]:

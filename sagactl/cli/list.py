@@ -16,6 +16,8 @@ from sagactl.core.states import SagaState
 from sagactl.errors import UsageError
 
 INTERRUPTED = "interrupted"
+MORE_MAX = 1000
+"""So many that are not shown are counted, so that a list of a million is still there at once."""
 
 
 def list_sagas(
@@ -33,12 +35,13 @@ def list_sagas(
     reader = wiring.reader(database)
     evidence = wiring.evidence(database)
     rows = []
-    for row in reader.summaries(states=_journaled(wanted), limit=None if wanted else limit) if reader else ():
+    most = None if wanted else limit + MORE_MAX
+    for row in reader.summaries(states=_journaled(wanted), limit=most) if reader else ():
         live = row.state in (SagaState.RUNNING, SagaState.COMPENSATING)
         interrupted = live and not evidence.is_held(row.token)
         if not wanted or row.state in wanted or (interrupted and INTERRUPTED in wanted):
             rows.append((row, interrupted))
-    rows = rows[:limit]
+    more, rows = max(0, len(rows) - limit), rows[:limit]
     if json:
         result(render_json.line([{
             "schema": 1, "id": row.id, "name": row.name, "state": row.state, "interrupted": interrupted,
@@ -50,9 +53,11 @@ def list_sagas(
             result(row.id)
     elif rows:
         now_s = time.time()
-        lines = [(row.id, INTERRUPTED if interrupted else row.state, f"{row.steps_done}/{row.steps_total}",
+        lines = [(row.id, row.name, INTERRUPTED if interrupted else row.state, f"{row.steps_done}/{row.steps_total}",
                   _age(now_s - row.changed_s), safe(row.why)) for row, interrupted in rows]
-        result(table([("ID", "STATE", "STEPS", "CHANGED", "WHY"), *lines]))
+        result(table([("ID", "SAGA", "STATE", "STEPS", "CHANGED", "WHY"), *lines]))
+        if more:
+            say(f"{more}{'+' if more == MORE_MAX else ''} more: --limit {limit * 2}, or --state")
     else:
         say("no sagas" + (f" in state {state}" if state else " yet"))
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Callable
 
 import typer
@@ -12,7 +11,7 @@ import typer
 from sagactl import __version__
 from sagactl.cli import abandon, compensate, events, inspect, resolve, resume, run, validate
 from sagactl.cli import list as list_command
-from sagactl.cli.output import complain, hint, say
+from sagactl.cli.output import complain, hint, prepare_streams, say, stdout_closed
 from sagactl.errors import EXIT_CODES, SagactlError
 
 app = typer.Typer(
@@ -47,15 +46,9 @@ def finish(command: Callable[[], int]) -> int:
         return 130
     except (SagactlError, BaseExceptionGroup) as error:
         return report(error)
-    except BrokenPipeError:
-        return pipe_closed(0)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         return report(error)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return pipe_closed(code)
-    return code
+    return 141 if code == 0 and stdout_closed() else code
 
 
 def report(error: BaseException) -> int:
@@ -71,23 +64,17 @@ def report(error: BaseException) -> int:
     return complain(error)
 
 
-def pipe_closed(code: int) -> int:
-    """Stdout is gone: nothing more can be said there, and Python must not try to at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code or 141
-
-
 def exit_codes(*codes: int) -> str:
     """The end of a command's help."""
     return "Exit codes: " + ", ".join(f"{code} {EXIT_CODES[code][0]}" for code in codes)
 
 
-DRIVING = (0, 3, 4, 5, 6, 7, 10, 11, 12, 13, 130)
+DRIVING = (0, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 129, 130, 141, 143)
 
 for command, name, codes in (
     (run.run, "run", DRIVING),
     (resume.resume, "resume", DRIVING),
-    (compensate.compensate, "compensate", DRIVING),
+    (compensate.compensate, "compensate", tuple(code for code in DRIVING if code != 10)),
     (list_command.list_sagas, "list", (0, 2, 7)),
     (inspect.inspect, "inspect", (0, 4, 7)),
     (events.events, "events", (0, 4, 7)),
@@ -101,4 +88,5 @@ for command, name, codes in (
 def main() -> None:
     """Parse the command line and run it; never returns."""
     os.umask(0o077)
+    prepare_streams()
     app()

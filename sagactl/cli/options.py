@@ -22,6 +22,10 @@ SagaName: TypeAlias = Annotated[str, typer.Argument(metavar="SAGA", show_default
 Reason: TypeAlias = Annotated[str, typer.Option("--reason", metavar="TEXT", show_default=False, help="Why.")]
 
 
+REASON_CHARS_MAX = 4096
+"""A reason is for reading, and reaches the commands of undos as a variable."""
+
+
 def database_path(given: Path | None) -> Path:
     """The database: what was given, else where the system keeps state. Absolute."""
     if given is not None:
@@ -32,6 +36,15 @@ def database_path(given: Path | None) -> Path:
     state = os.environ.get("XDG_STATE_HOME", "")
     home = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"  # noqa: PTH117
     return home / "sagactl" / "sagas.db"
+
+
+def reason_text(text: str, *, required: bool = False) -> str:
+    """A reason that somebody can read later. Raises UsageError."""
+    if required and not text.strip():
+        raise UsageError("--reason is empty: whoever reads this later needs it")
+    if len(text) > REASON_CHARS_MAX:
+        raise UsageError(f"--reason is over {REASON_CHARS_MAX} characters")
+    return text
 
 
 def grace_s() -> float:

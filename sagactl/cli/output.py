@@ -6,6 +6,7 @@ A stderr that is closed is no reason to stop a saga; a closed stdout is remember
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 from sagactl.cli.render.human import safe
@@ -17,28 +18,51 @@ class _Stdout:
 
 
 def result(text: str) -> None:
-    """A line of results, flushed: a pipe sees it at once. A closed pipe is remembered, see `stdout_closed`."""
+    """A line of results, flushed: a pipe sees it at once. A stdout that takes nothing is remembered."""
     if _Stdout.closed:
         return
-    encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.write(_encodable(text, sys.stdout.encoding) + "\n")
         sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        _Stdout.closed = True
+    except (OSError, ValueError):
+        give_up_stdout()
+
+
+def give_up_stdout() -> None:
+    """Nothing more can be said on stdout, and Python must not try to at exit."""
+    _Stdout.closed = True
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def stdout_closed() -> bool:
-    """Whether somebody has closed our stdout."""
+    """Whether stdout takes nothing any more: closed by its reader, or its disk is full."""
     return _Stdout.closed
 
 
-def say(text: str) -> None:
-    """A message on stderr; it may have several lines."""
-    encoding = sys.stderr.encoding or "utf-8"
+def prepare_streams() -> None:
+    """See to it that descriptors 0 to 2 are open: what is opened later must not be taken for them."""
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(nowhere)
+    if sys.stdout is None:
+        _Stdout.closed = True
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the life of the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+
+
+def say(text: str, *, lines: bool = False) -> None:
+    """A message on stderr, one line unless `lines`. A stderr that takes nothing is no reason to stop."""
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(safe(text, lines=True).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stderr.write(_encodable(safe(text, lines=lines), sys.stderr.encoding) + "\n")
         sys.stderr.flush()
+
+
+def _encodable(text: str, encoding: str | None) -> str:
+    encoding = encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def hint(text: str) -> None:
@@ -53,7 +77,7 @@ def warn(text: str) -> None:
 
 def complain(error: SagactlError) -> int:
     """Say what is wrong and what to do; the exit code."""
-    say(f"sagactl: {error.message}")
+    say(f"sagactl: {error.message}", lines=True)
     if error.hint:
         hint(error.hint)
     return error.exit_code

@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from sagactl.cli import saying, wiring
-from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path
+from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path, reason_text
 from sagactl.cli.output import result, say
 from sagactl.core import operate
 from sagactl.core.states import SagaState, StepState
-from sagactl.errors import UsageError
 
 
 def resolve(
@@ -25,8 +24,7 @@ def resolve(
 
     Example: sagactl resolve @last --step charge --as undone --reason "refunded by hand, ticket 812"
     """
-    if not reason.strip():
-        raise UsageError("--reason is empty: whoever reads this later needs it")
+    reason_text(reason, required=True)
     after, _ = saying.record(
         database_path(db), saga, lambda now, at_s: operate.resolve(now, step, word, wiring.me(), reason, at_s),
     )

@@ -10,7 +10,7 @@ import typer
 
 from sagactl.cli import driving, wiring
 from sagactl.cli.options import Database, Json, Quiet, database_path
-from sagactl.cli.output import complain, say
+from sagactl.cli.output import complain, result, say
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.saga import Saga
@@ -47,7 +47,10 @@ def resume(
             codes.append(complain(error))
             continue
         codes += [turn] if isinstance(turn, int) else []
-        turns += [turn] if isinstance(turn, wiring.Turn) else []
+        if isinstance(turn, wiring.Turn):
+            turns.append(turn)
+            if quiet:
+                result(name)
     if turns:
         publish = driving.publisher(quiet=quiet, as_json=json, several=len(names) > 1)
         codes.append(driving.drive(database, turns, publish, quiet=quiet, as_json=json, leave_out_held=every))
@@ -70,8 +73,7 @@ def _turn(database: Path, name: str, *, quiet: bool, as_json: bool) -> wiring.Tu
     if saga.state in FINAL:
         if not quiet:
             say(f"{name} has ended already; nothing was run")
-        driving.tell(saga, quiet=quiet, as_json=as_json)
-        return driving.OUTCOMES[saga.state]
+        return driving.report(database, saga, quiet=quiet, as_json=as_json)
 
     def say_so(saga: Saga, now_s: float) -> Sequence[e.Event]:
         event = operate.resume(saga, wiring.me(), now_s)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,10 +45,10 @@ def run(
         raise UsageError(f"--id {saga_id!r}: letters, digits, dot, _ and -, at most 128, the first a letter or digit")
     if file == "-" and params_file == "-":
         raise UsageError("the definition and the parameters can't both be read from stdin")
-    data = _read(file)
+    data = read_file(file)
     loaded = load(data, file)
     for warning in loaded.warnings:
-        say(str(warning))
+        say(warning.render(), lines=True)
     params = _params(loaded.definition, param or (), params_file)
     database = database_path(db)
     publish = driving.publisher(quiet=quiet, as_json=json)
@@ -57,26 +56,33 @@ def run(
     if known is None:
         first = started(loaded.definition, params, saga_id=saga_id or new_id(loaded.definition.saga),
                         file="" if file == "-" else file, data=data, at_s=time.time(), holder=wiring.me())
-        turn = _first_turn(first)
+        turn = _first_turn(first, lambda: _next_turn(database, first.id, loaded.definition, params))
     elif known.state not in (SagaState.RUNNING, SagaState.COMPENSATING):
         say(f"{known.id} exists already; nothing was run")
-        driving.tell(known, quiet=quiet, as_json=json)
-        return driving.OUTCOMES[known.state]
+        return driving.report(database, known, quiet=quiet, as_json=json)
     else:
-        prepare = driving.going_on(database, known.id, lambda *_: ())
-        turn = wiring.Turn(id=known.id, token=known.started.token, prepare=prepare)
-    if quiet and known is not None:
-        result(known.id)
+        turn = _next_turn(database, known.id, loaded.definition, params)
+        if quiet:
+            result(known.id)
     return driving.drive(database, [turn], publish, quiet=quiet, as_json=json)
 
 
-def _first_turn(first: e.SagaStarted) -> wiring.Turn:
+def _first_turn(first: e.SagaStarted, otherwise: Callable[[], wiring.Turn]) -> wiring.Turn:
     around = surroundings(first)
 
     def prepare() -> tuple[Saga, Sequence[e.Event], Surroundings]:
         return replay([first]), [first], around
 
-    return wiring.Turn(id=first.id, token=first.token, prepare=prepare)
+    return wiring.Turn(id=first.id, token=first.token, prepare=prepare, otherwise=otherwise)
+
+
+def _next_turn(database: Path, saga_id: str, definition: Definition, params: dict[str, Any]) -> wiring.Turn:
+    """The turn of a saga that exists, if it is the same one. Raises ConflictError, NotFoundError."""
+    known = _known(database, saga_id, definition, params)
+    if known is None:
+        raise NotFoundError(f"no saga {saga_id}")
+    prepare = driving.going_on(database, known.id, lambda *_: ())
+    return wiring.Turn(id=known.id, token=known.started.token, prepare=prepare)
 
 
 def _known(database: Path, saga_id: str | None, definition: Definition, params: dict[str, Any]) -> Saga | None:
@@ -89,19 +95,15 @@ def _known(database: Path, saga_id: str | None, definition: Definition, params: 
     except NotFoundError:
         return None
     different = [what for what, same in (
-        ("definition", known.definition.fingerprint() == definition.fingerprint()),
-        ("parameters", dict(known.started.params) == params),
+        ("another definition", known.definition.fingerprint() == definition.fingerprint()),
+        ("other parameters", dict(known.started.params) == params),
     ) if not same]
     if different:
-        raise ConflictError(f"--id {saga_id} names a saga with another {' and other '.join(different)}",
+        raise ConflictError(f"--id {saga_id} names a saga with {' and '.join(different)}",
                             hint=f"sagactl inspect {saga_id} shows it; choose another id for this one")
     return known
 
 
 def _params(definition: Definition, pairs: Sequence[str], params_file: str | None) -> dict[str, Any]:
-    given = dict(parse_params_file(_read(params_file), params_file)) if params_file else {}
+    given = dict(parse_params_file(read_file(params_file), params_file)) if params_file else {}
     return dict(bind(definition, {**given, **parse_pairs(definition, pairs)}))
-
-
-def _read(file: str) -> bytes:
-    return sys.stdin.buffer.read() if file == "-" else read_file(file)

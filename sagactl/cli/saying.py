@@ -24,7 +24,7 @@ def record(database: Path, name: str, word: Callable[[Saga, float], e.Event | No
     saga = reader.load(saga_id)
     with wiring.locked(database, saga_id, saga.started.token):
         saga = reader.load(saga_id)
-        event = word(saga, max(time.time(), saga.changed_s))
+        event = word(saga, time.time())
         if event is None:
             return saga, False
         saga = evolve(saga, event)

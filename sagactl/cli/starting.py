@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def read_file(path: str) -> bytes:
-    """The bytes of a file that the user named. Raises NotFoundError."""
+    """The bytes of a file that the user named; `-` is stdin. Raises NotFoundError."""
     try:
+        if path == "-":
+            return sys.stdin.buffer.read()
         return Path(path).read_bytes()
     except IsADirectoryError:
         raise NotFoundError(f"{path} is a folder, not a file") from None
@@ -50,7 +53,7 @@ def started(
         params=params,
         cwd=os.path.dirname(os.path.abspath(file)) if file else os.getcwd(),  # noqa: PTH120, PTH100, PTH109
         env=_frozen(definition),
-        env_names=tuple(sorted(name for name in os.environ if not name.startswith(OURS))),
+        env_names=tuple(sorted(name for name in os.environ if not name.startswith((OURS, "SAGACTL_")))),
         holder=holder,
         file=os.path.abspath(file) if file else "",  # noqa: PTH100
         file_hash=hashlib.sha256(data).hexdigest(),
@@ -69,7 +72,9 @@ def surroundings(first: e.SagaStarted) -> Surroundings:
     found, missing = {}, []
     for name, source in sources.items():
         value = os.environ.get(source.env) if source.env else _file(Path(first.cwd, source.file))
-        if value is None:
+        if value is not None and "\0" in value:
+            missing.append(f"secret {name} contains a NUL byte, which no process can be given")
+        elif value is None:
             missing.append(f"secret {name} is missing: " + (f"${source.env} is not set" if source.env else
                                                             f"can't read {source.file}"))
         else:

@@ -25,11 +25,11 @@ def validate(
         try:
             loaded = load(read_file(file), file)
         except SagactlError as error:
-            say(error.message)
+            say(error.message, lines=True)
             codes.add(error.exit_code)
             continue
         for warning in loaded.warnings:
-            say(str(warning))
+            say(warning.render(), lines=True)
         if strict and loaded.warnings:
             codes.add(InvalidError.exit_code)
         else:

@@ -15,12 +15,13 @@ from pathlib import Path
 import anyio
 
 from sagactl.cli.options import grace_s
+from sagactl.cli.output import say, warn
 from sagactl.clock import SystemClock
 from sagactl.core import events as e
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
 from sagactl.engine import Engine, Publish, Signals, Surroundings
-from sagactl.errors import LockedError, SagactlError
+from sagactl.errors import ConflictError, LockedError, SagactlError, StoreError
 from sagactl.execution.channel import Supervisor, Supervisors, umask
 from sagactl.execution.evidence import Evidence
 from sagactl.execution.executor import SupervisedExecutor, running_steps
@@ -39,6 +40,8 @@ class Turn:
     id: str
     token: str
     prepare: Callable[[], tuple[Saga, Sequence[e.Event], Surroundings]]
+    otherwise: Callable[[], Turn] | None = None
+    """What to do instead where this is a conflict: another process started a saga of that id first."""
 
 
 def me() -> Actor:
@@ -47,6 +50,7 @@ def me() -> Actor:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = str(os.getuid())
+    user = user.encode("utf-8", "backslashreplace").decode()
     return Actor(user=user, host=socket.gethostname(), pid=os.getpid(), boot_id=boot_id())
 
 
@@ -94,21 +98,28 @@ def drive(database: Path, turns: Iterable[Turn], publish: Publish) -> tuple[list
 async def _drive(
     database: Path, turns: Sequence[Turn], publish: Publish,
 ) -> tuple[list[Saga | SagactlError], Signals]:
-    signals = Signals(grace_s())
+    signals = Signals(grace_s(), _tell_of_signal)
     results: list[Saga | SagactlError] = [SagactlError("not driven")] * len(turns)
     async with anyio.create_task_group() as tasks:
         await tasks.start(signals.listen)
         async with open_journal(database) as opened, Supervisors(Supervisor()) as supervisors:
             executor = SupervisedExecutor(Evidence(database), supervisors, umask=USER_UMASK)
             engine = Engine(journal=opened, executor=executor, clock=SystemClock(), signals=signals, publish=publish,
-                            draw=random.random)
+                            warn=warn, draw=random.random)
 
             async def one(place: int, turn: Turn) -> None:
                 try:
                     with locked(database, turn.id, turn.token):
                         results[place] = await engine.drive(*turn.prepare())
-                except* SagactlError as group:
+                except* (SagactlError, OSError) as group:
                     results[place] = _first(group)
+                if isinstance(results[place], ConflictError) and turn.otherwise is not None:
+                    try:
+                        again = turn.otherwise()
+                    except SagactlError as error:
+                        results[place] = error
+                    else:
+                        await one(place, again)
 
             async with anyio.create_task_group() as driving:
                 for place, turn in enumerate(turns):
@@ -117,11 +128,19 @@ async def _drive(
     return results, signals
 
 
+def _tell_of_signal(level: int) -> None:
+    """Somebody has pressed a key and sees at once what that does."""
+    say({
+        1: "stopping: nothing more starts, what runs may end (Ctrl-C again ends it)",
+        2: "ending what runs (Ctrl-C again kills it)",
+        3: "killing what runs",
+    }[level])
+
+
 def _first(error: BaseException) -> SagactlError:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, SagactlError)
-    return error
+    return error if isinstance(error, SagactlError) else StoreError(f"can't read or write below the state: {error}")
 
 
 def alive(database: Path, saga: Saga) -> list[str]:

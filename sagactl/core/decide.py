@@ -296,7 +296,7 @@ def why(view: StepView) -> str:
         How.SIGNALED: f"ended by signal {last.signal}",
         How.TIMED_OUT: "timed out",
         How.STOPPED: "ended because the saga turned round",
-        How.INTERRUPTED: "ended by a second signal",
+        How.INTERRUPTED: "ended on a signal to sagactl",
         How.LOST: "lost with its supervisor",
         How.NOT_STARTED: "could not start",
         How.BUSY: "the machine was too busy to start it",

@@ -66,6 +66,11 @@ def compensate(saga: Saga, by: Actor, reason: str, at_s: float) -> e.Event | Non
         if step.pivot and saga.steps[step.id].state is StepState.IN_DOUBT and saga.state is not SagaState.RUNNING:
             hint = f"sagactl resolve {saga.id} --step {step.id} --as landed|not-landed --reason TEXT"
             raise ConflictError(f"whether {saga.id} is past its pivot {step.id} is in doubt", hint=hint)
+    for name, view in saga.steps.items():
+        if view.state is StepState.IN_DOUBT and view.last is not None and view.last.processes_left:
+            pids = ", ".join(str(pid) for pid in view.last.processes_left)
+            hint = f"end them, then: sagactl resolve {saga.id} --step {name} --as landed|not-landed --reason TEXT"
+            raise ConflictError(f"processes of step {name} of {saga.id} may still be at work: pid {pids}", hint=hint)
     if saga.state is SagaState.ESCALATED and saga.turn is not None:
         return e.CompensationResumed(at_s=at_s, by=by)
     return e.CompensationRequested(at_s=at_s, by=by, reason=reason)

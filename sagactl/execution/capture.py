@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from sagactl.execution import record
 from sagactl.model import Output
 from sagactl.plain import dumps
 
@@ -22,6 +23,7 @@ STDOUT_BYTES_MAX: Final = 1024 * 1024
 """A stdout that a JSON Pointer looks into is parsed in memory."""
 
 _CHUNK: Final = 1024 * 1024
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -53,16 +55,29 @@ def outputs(folder: Path, declared: Mapping[str, Output], secrets: Mapping[str, 
             problems.append(f"output {name} {error}")
         else:
             values[name] = value
-    return Outputs(values, "; ".join(problems), _undeclared(folder / "outputs", declared))
+    undeclared = tuple(masked(name, secrets.values()) for name in _undeclared(folder / "outputs", declared))
+    return Outputs(values, "; ".join(problems), undeclared)
 
 
 def mask(folder: Path, secrets: Iterable[str]) -> None:
-    """Overwrite every secret in the streams and output files of an attempt with as many `*`, in place."""
+    """Overwrite every secret in the streams and output files of an attempt with as many `*`, in place.
+
+    Only regular files of the attempt's own: what has a second name may be somebody else's. Raises OSError.
+    """
     texts = [secret.encode("utf-8", "surrogateescape") for secret in secrets if secret]
     if not texts:
         return
-    for path in [folder / "stdout", folder / "stderr", *(folder / "outputs").rglob("*")]:
-        _mask_file(path, texts)
+    for place in (folder, folder / "outputs"):
+        try:
+            descriptor = os.open(place, _FOLDER)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        try:
+            for name in os.listdir(descriptor):
+                if name != record.NAME:
+                    _mask_file(descriptor, name, texts)
+        finally:
+            os.close(descriptor)
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
@@ -73,6 +88,8 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 
 def _from_file(folder: Path, name: str) -> str:
+    if (folder / "outputs").is_symlink():
+        raise OutputError("can't be read: $SAGA_OUTPUT_DIR is a link")
     raw = _read(folder / "outputs" / name, OUTPUT_BYTES_MAX + 1)
     return _text(raw.removesuffix(b"\n"))
 
@@ -136,14 +153,13 @@ def _undeclared(folder: Path, declared: Mapping[str, Output]) -> tuple[str, ...]
     return tuple(name for name in names if not name.startswith(".") and name not in files)[:20]
 
 
-def _mask_file(path: Path, texts: list[bytes]) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+def _mask_file(folder: int, name: str, texts: list[bytes]) -> None:
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
         return
+    os.chmod(name, 0o600, dir_fd=folder)
+    descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return
         overlap = max(len(text) for text in texts) - 1
         at = 0
         while chunk := os.pread(descriptor, _CHUNK + overlap, at):

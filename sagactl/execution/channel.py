@@ -28,7 +28,10 @@ class Supervisor:
 
     def __init__(self) -> None:
         """Start the process. Raises StoreError where the machine can't."""
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise StoreError(f"can't start a supervisor process: {error}") from error
         with theirs:
             command = [sys.executable, "-I", "-S", str(SCRIPT), str(theirs.fileno())]
             try:

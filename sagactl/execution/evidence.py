@@ -10,7 +10,6 @@ Folders are 0700 and files 0600. All names are made here, from numbers and rando
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -96,9 +95,10 @@ class Evidence:
             _write_whole(folder / FOLDED, "".join(json.dumps(line) + "\n" for line in known.values()))
             for path in attempts:
                 shutil.rmtree(path)
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise StoreError(f"can't fold the evidence in {folder}: {error}") from error
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, RecursionError) as error:
+            raise StoreError(f"can't tidy up the evidence in {folder}: {error}") from error
 
 
 def _attempt(path: Path) -> dict[str, Any]:

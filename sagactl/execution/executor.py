@@ -46,14 +46,15 @@ class SupervisedExecutor:
 
     async def start(self, job: Job) -> Ending:
         """Run an attempt whose intent is durable. One that is in the evidence already is read, never run again."""
-        folder = self._folder(job.saga, job.attempt)
+        folder, identity = self._folder(job.saga, job.attempt), attempt_id(job.saga, job.attempt)
+        if identity in self._stops:
+            return Ending(how=How.NEVER_STARTED, ended_s=time.time(), message="the saga turned round before it started")
         try:
             request = invocation(job, str(folder), str(self._judged(job) / "outputs"))
         except MissingValueError as error:
             return Ending(how=How.NOT_STARTED, ended_s=time.time(), message=str(error))
         if attempt_name(job.saga, job.attempt) in self._known(job.saga):
             return await self.recover(job)
-        identity = attempt_id(job.saga, job.attempt)
         who = {"id": identity, "boot": self._boot_id, "umask": self._umask}
         notice = await self._supervisors.with_room().run({**request, **who})
         if notice is not None and notice.get("errno") is not None:
@@ -68,23 +69,28 @@ class SupervisedExecutor:
             outcome = folded.get("outcome") or {"how": How.LOST, "at": time.time()}
             return self._ending(job, record.Record(folded.get("claim", {}), folded.get("started"), outcome))
         folder = self._folder(job.saga, job.attempt)
-        if job.attempt.boot_id == self._boot_id and self._claim_for_nobody(job, folder):
+        if job.attempt.boot_id == self._boot_id and claim_for_nobody(folder, job.saga, job.attempt, self._boot_id):
             return Ending(how=How.NEVER_STARTED, ended_s=time.time())
-        try:
-            while True:
-                held = record.is_held(str(folder / record.NAME))
+        damaged = 0
+        while True:
+            held = record.is_held(str(folder / record.NAME), retry_s=0.0)
+            try:
                 found = record.read(str(folder))
-                if found is None:
-                    return self._lost(job, "the machine was started anew since, and there is no record of it")
-                if found.outcome is not None:
-                    return self._ending(job, found)
-                if found.claim.get("boot") != self._boot_id:
-                    return self._lost(job, "the machine was started anew since")
-                if not held:
-                    return await self._outlive(job, found)
+            except record.DamagedRecordError as error:
+                damaged += not held
+                if damaged > 1:  # nobody can be writing it just now
+                    return self._lost(job, f"its record is damaged: {error}")
                 await anyio.sleep(LOOK_S)
-        except record.DamagedRecordError as error:
-            return self._lost(job, f"its record is damaged: {error}")
+                continue
+            if found is None:
+                return self._lost(job, "the machine was started anew since, and there is no record of it")
+            if found.outcome is not None:
+                return self._ending(job, found)
+            if found.claim.get("boot") != self._boot_id:
+                return self._lost(job, "the machine was started anew since")
+            if not held:
+                return await self._outlive(job, found)
+            await anyio.sleep(LOOK_S)
 
     def stop(self, saga: Saga, attempt: Attempt, why: How, *, kill: bool = False) -> None:
         """End a live attempt, whoever supervises it. May be called again, to hurry."""
@@ -92,11 +98,12 @@ class SupervisedExecutor:
         why = self._stops.get(identity, (why, False))[0]
         if self._stops.get(identity) == (why, kill):
             return
-        self._stops[identity] = (why, kill)
         ours = self._supervisors.of(identity)
         if ours is not None:
             self._supervisors.tell(ours, {"stop": identity, "why": why, "kill": kill})
-        self._write_stop(self._folder(saga, attempt), why + " kill" * kill)
+        written = self._write_stop(self._folder(saga, attempt), why + " kill" * kill)
+        if written or ours is not None:
+            self._stops[identity] = (why, kill)  # else it is tried again: the engine says so each second
 
     async def fold(self, saga: Saga) -> None:
         """Keep the evidence of a final saga in one file. May be called twice."""
@@ -130,28 +137,20 @@ class SupervisedExecutor:
             return None
         return found if found and found.outcome else None
 
-    def _claim_for_nobody(self, job: Job, folder: Path) -> bool:
-        """Claim an attempt that nobody has claimed, so that nobody ever can; its outcome is there at once."""
-        own = {"id": attempt_id(job.saga, job.attempt), "boot": self._boot_id, "supervisor": 0, "at": time.time()}
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(record.claim(str(folder), own, {"how": How.NEVER_STARTED, "at": time.time()}))
-        except FileExistsError:
-            return False
-        except OSError as error:
-            raise StoreError(f"can't claim an attempt in {folder}: {error}") from error
-        return True
+    def _write_stop(self, folder: Path, text: str) -> bool:
+        """Leave word for a supervisor whose socket is not ours, whole or not at all. False where the disk is full.
 
-    def _write_stop(self, folder: Path, text: str) -> None:
-        """Leave word for a supervisor whose socket is not ours. Whole or not at all."""
+        Without a folder nobody has claimed the attempt, and `start` or `recover` will see to it that nobody does.
+        """
         temporary = folder / f".{record.STOP_NAME}-{os.getpid()}"
         try:
             temporary.write_text(text, encoding="ascii")
             temporary.replace(folder / record.STOP_NAME)
         except FileNotFoundError:
-            return  # not claimed yet; the socket's word is enough, and whoever recovers it claims it
-        except OSError as error:
-            raise StoreError(f"can't write into {folder}: {error}") from error
+            return True
+        except OSError:
+            return False
+        return True
 
     # What it means.
 
@@ -185,7 +184,8 @@ class SupervisedExecutor:
             message=message or (_could_not(job, number, in_cwd=outcome.get("cwd", False)) if number else ""),
             outputs=read.values,
             outputs_error=read.error if succeeded and job.attempt.phase is Phase.ACTION else "",
-            stderr_tail="" if succeeded else tail(folder / "stderr", STDERR_TAIL_BYTES),
+            stderr_tail="" if succeeded else capture.masked(tail(folder / "stderr", STDERR_TAIL_BYTES),
+                                                            job.secrets.values()),
             processes_left=tuple(outcome.get("left", ())),
             warnings=tuple(f"wrote the output {name}, which is not declared" for name in read.undeclared)
             if job.attempt.phase is Phase.ACTION else (),
@@ -228,13 +228,47 @@ def _could_not(job: Job, number: int, *, in_cwd: bool) -> str:
     return f"{what}: {os.strerror(number)}"
 
 
+def claim_for_nobody(folder: Path, saga: Saga, attempt: Attempt, boot: str) -> bool:
+    """Claim an attempt that nobody has claimed, so that nobody ever can; its outcome is there at once.
+
+    Raises:
+        StoreError: the claim can't be written.
+    """
+    own = {"id": attempt_id(saga, attempt), "boot": boot, "supervisor": 0, "at": time.time()}
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(record.claim(str(folder), own, {"how": How.NEVER_STARTED, "at": time.time()}))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise StoreError(f"can't claim an attempt in {folder}: {error}") from error
+    return True
+
+
 def running_steps(evidence: Evidence, saga: Saga) -> list[str]:
-    """The steps whose attempt without an outcome still has a supervisor or a process. Only looks."""
-    found = []
+    """The steps whose attempt without an outcome still runs. One that nobody has claimed never will, after this.
+
+    The caller holds the saga's lock. Raises StoreError.
+    """
+    found, boot = [], processes.boot_id()
     for name, view in saga.steps.items():
         if view.live is None:
             continue
         folder = evidence.saga_folder(saga.started.token) / attempt_name(saga, view.live)
-        if record.is_held(str(folder / record.NAME)) or processes.members(attempt_id(saga, view.live), None, None):
+        if view.live.boot_id == boot and not claim_for_nobody(folder, saga, view.live, boot) and _runs(
+            folder, attempt_id(saga, view.live),
+        ):
             found.append(name)
     return found
+
+
+def _runs(folder: Path, identity: str) -> bool:
+    """Whether a claimed attempt has a supervisor or a process."""
+    if record.is_held(str(folder / record.NAME)):
+        return True
+    try:
+        found = record.read(str(folder))
+    except record.DamagedRecordError:
+        found = None
+    started = (found.started if found else None) or {}
+    return bool(processes.members(identity, started.get("pid"), started.get("ticks")))

@@ -24,6 +24,10 @@ OURS = "SAGA_"
 """Variables with this prefix are ours; inherited ones are never passed on."""
 
 
+FAILURE_CHARS_MAX = 4096
+"""A reason is for reading; a longer one could keep every undo from starting (E2BIG)."""
+
+
 def invocation(job: Job, folder: str, outputs_folder: str) -> dict[str, Any]:
     """argv, env, cwd, stdin, timeouts: the run request of supervisor.py less who it is.
 
@@ -77,5 +81,5 @@ def _told(job: Job, outputs_folder: str) -> dict[str, str]:
         forward = saga.steps[attempt.step].forward
         told["SAGA_ACTION_STATE"] = forward if forward is not StepState.PENDING else ""
         told["SAGA_FAILED_STEP"] = saga.turn.failed_step if saga.turn else ""
-        told["SAGA_FAILURE"] = saga.turn.text if saga.turn else ""
+        told["SAGA_FAILURE"] = saga.turn.text[:FAILURE_CHARS_MAX] if saga.turn else ""
     return told

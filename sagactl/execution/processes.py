@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+from collections.abc import Callable
 from typing import Final
 
 PROC: Final = os.path.isdir("/proc/self")
@@ -20,14 +22,22 @@ _LOOK_MIN_S, _LOOK_MAX_S = 0.005, 0.1
 def boot_id() -> str:
     """What names this boot of the machine; "" where the system has no such name."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
+        if PROC:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                return file.read().strip()
+        command = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
         return ""
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a live process started, in clock ticks since boot; None where it is gone or a zombie."""
+    """When a live process started, in clock ticks since boot; None where it is gone or a zombie.
+
+    Without /proc it is 0 for every process that is there.
+    """
+    if not PROC:
+        return 0 if _signalled(os.kill, pid, 0) else None
     stat = _stat(pid)
     return stat[1] if stat else None
 
@@ -36,9 +46,13 @@ def members(attempt_id: str, session: int | None, since_ticks: int | None) -> tu
     """The pids of an attempt's live processes, zombies left out.
 
     `session` is the pid of its leader, if known; `since_ticks` the start of the leader: older processes can't belong.
+    Without /proc it is the leader's group as a whole, named by the leader's pid.
+
+    Raises:
+        OSError: they can't be looked at now; that says nothing about whether there are any.
     """
     if not PROC:
-        return ()
+        return (session,) if session is not None and _signalled(os.killpg, session, 0) else ()
     wanted = f"SAGA_ATTEMPT_ID={attempt_id}".encode()
     found = []
     for name in os.listdir("/proc"):
@@ -90,21 +104,21 @@ class Sweep:
 
 
 def send(pid: int, who: tuple[str, int | None, int | None], number: int) -> None:
-    """Signal a process if it still is the attempt's; a process that is gone is no error."""
+    """Signal a process if it still is the attempt's; a process that is gone is no error. Raises OSError."""
+    if not PROC:
+        _signalled(os.killpg, pid, number)
+        return
     try:
-        if not hasattr(os, "pidfd_open"):
-            os.kill(pid, number)
-            return
         descriptor = os.pidfd_open(pid)
-    except OSError:
+    except ProcessLookupError:
         return
     try:
         stat = _stat(pid)
         same = stat is not None and (stat[0] == who[1] or _carries(str(pid), f"SAGA_ATTEMPT_ID={who[0]}".encode()))
         if same:
             signal.pidfd_send_signal(descriptor, number)
-    except OSError:
-        pass
+    except (ProcessLookupError, PermissionError):
+        pass  # gone meanwhile, or another user's: then it stays in `left`
     finally:
         os.close(descriptor)
 
@@ -119,7 +133,7 @@ def _stat(pid: int) -> tuple[int, int] | None:
             os.close(descriptor)
         fields = raw[raw.rindex(b")") + 2 :].split()
         return None if fields[0] in (b"Z", b"X") else (int(fields[3]), int(fields[19]))
-    except (OSError, ValueError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError):
         return None
 
 
@@ -127,5 +141,14 @@ def _carries(name: str, wanted: bytes) -> bool:
     try:
         with open(f"/proc/{name}/environ", "rb") as environ:
             return wanted in environ.read().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+
+
+def _signalled(send_to: Callable[[int, int], None], pid: int, number: int) -> bool:
+    """Whether there was somebody to signal."""
+    try:
+        send_to(pid, number)
     except OSError:
         return False
+    return True

@@ -7,6 +7,7 @@ lock is held as long as it is in hand. Standard library only.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -50,7 +51,9 @@ def claim(folder: str, slot: dict[str, Any], outcome: dict[str, Any] | None = No
     temporary = os.path.join(folder, f".claim-{os.getpid()}-{time.monotonic_ns()}")
     descriptor = os.open(temporary, _NEW, 0o600)
     try:
-        os.write(descriptor, _encode(slot) + bytes(SLOT_BYTES) + (_encode(outcome) if outcome else bytes(SLOT_BYTES)))
+        whole = _encode(slot) + bytes(SLOT_BYTES) + (_encode(outcome) if outcome else bytes(SLOT_BYTES))
+        if os.write(descriptor, whole) < len(whole):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.link(temporary, os.path.join(folder, NAME))
     except BaseException:
@@ -70,14 +73,18 @@ def read(folder: str) -> Record | None:
     """The record of an attempt, None where nobody has claimed it.
 
     Raises:
-        DamagedRecordError: there is one, and a CRC or its form is wrong.
+        DamagedRecordError: there is one, and a CRC or its form is wrong. While its lock is held that may be a slot
+            that is just being written.
+        OSError: it can't be read now.
     """
     try:
         descriptor = os.open(os.path.join(folder, NAME), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DamagedRecordError(str(error)) from error
+        if error.errno == errno.ELOOP:
+            raise DamagedRecordError(f"{folder}/{NAME} is a link") from error
+        raise
     try:
         raw = os.pread(descriptor, 3 * SLOT_BYTES + 1, 0)
     finally:

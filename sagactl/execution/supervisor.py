@@ -33,9 +33,9 @@ from sagactl.execution.spawning import spawn
 ATTEMPTS_MAX: Final = 32
 """Attempts in one supervisor's hand: bounds descriptors, and what is lost with it."""
 
-FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
 STOP_LOOK_S: Final = 1.0
 WRITE_RETRY_S: Final = 0.5
+LOOK_RETRY_S: Final = 0.1
 TOO_BUSY: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
 
 
@@ -149,9 +149,11 @@ class Supervisor:
         self.attempts[attempt.id] = attempt
         try:
             attempt.process = spawn(request)
-        except OSError as error:
-            how = "busy" if error.errno in TOO_BUSY else "not_started"
-            attempt.outcome = {"how": how, "errno": error.errno, "cwd": error.filename == request["cwd"]}
+        except (OSError, ValueError) as error:
+            number = error.errno if isinstance(error, OSError) else errno.EINVAL
+            how = "busy" if number in TOO_BUSY else "not_started"
+            in_cwd = isinstance(error, OSError) and error.filename == request["cwd"]
+            attempt.outcome = {"how": how, "errno": number, "cwd": in_cwd}
             self.finish(attempt)
             return
         attempt.since_ticks = processes.start_ticks(attempt.process.pid)
@@ -199,16 +201,14 @@ class Supervisor:
         """Whether the command itself has ended. It stays a zombie until the sweep is over: its pid stays its own."""
         if attempt.process is None or attempt.leader_gone:
             return
-        ended = os.waitid(os.P_PID, attempt.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if ended is None:
+        detail = _end_of(attempt.process)
+        if detail is None:
             return
         attempt.leader_gone = True
-        by_exit = ended.si_code == os.CLD_EXITED
-        detail = {"status" if by_exit else "signal": ended.si_status}
         if attempt.outcome:
             attempt.outcome |= detail
         else:
-            attempt.outcome = {"how": "exited" if by_exit else "signaled", **detail}
+            attempt.outcome = {"how": "exited" if "status" in detail else "signaled", **detail}
         if attempt.outcome == {"how": "exited", "status": 0}:
             self.finish(attempt)
             return
@@ -226,16 +226,23 @@ class Supervisor:
         for attempt in list(self.attempts.values()):
             if now_s < attempt.at_s:
                 continue
-            if attempt.process is None or attempt.outcome.get("at"):
-                self.finish(attempt)
-            elif attempt.sweep is None:
-                self.end(attempt, "timed_out", kill=False)
-            elif attempt.sweep.look(now_s):
-                self.see_leader(attempt)
-                stuck = () if attempt.leader_gone else (attempt.process.pid,)
-                self.finish(attempt, left=tuple({*attempt.sweep.left, *stuck}))
-            else:
-                attempt.at_s = attempt.sweep.again_at_s
+            try:
+                self.look_at(attempt, now_s)
+            except OSError:
+                attempt.at_s = now_s + LOOK_RETRY_S  # no descriptor to look with, say: nothing is known yet
+
+    def look_at(self, attempt: Attempt, now_s: float) -> None:
+        """What is due for one attempt."""
+        if attempt.process is None or attempt.outcome.get("at"):
+            self.finish(attempt)
+        elif attempt.sweep is None:
+            self.end(attempt, "timed_out", kill=False)
+        elif attempt.sweep.look(now_s):
+            self.see_leader(attempt)
+            stuck = () if attempt.leader_gone else (attempt.process.pid,)
+            self.finish(attempt, left=tuple({*attempt.sweep.left, *stuck}))
+        else:
+            attempt.at_s = attempt.sweep.again_at_s
 
     def look_for_stops(self) -> None:
         """Once the orchestrator is gone, a file `stop` speaks for it: its text is why, and `kill` after a space."""
@@ -259,8 +266,7 @@ class Supervisor:
             return
         del self.attempts[attempt.id]
         if attempt.process is not None and attempt.leader_gone:
-            _, status = os.waitpid(attempt.process.pid, 0)
-            attempt.process.returncode = status
+            attempt.process.wait()
         fcntl.flock(attempt.descriptor, fcntl.LOCK_UN)
         self.notify({"ended": attempt.id})
         try:
@@ -268,6 +274,17 @@ class Supervisor:
         except OSError:
             pass  # written and read back from the cache; a power cut makes the attempt in doubt, as it always may
         os.close(attempt.descriptor)
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> dict[str, int] | None:
+    """Status or signal of a child that has ended, None before. It is left a zombie where the system can do that."""
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
+        status = process.poll()
+        return None if status is None else {"status": status} if status >= 0 else {"signal": -status}
+    ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if ended is None:
+        return None
+    return {"status" if ended.si_code == os.CLD_EXITED else "signal": ended.si_status}
 
 
 def _child_signals() -> int:

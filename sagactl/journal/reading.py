@@ -163,6 +163,8 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _find(connection: sqlite3.Connection, text: str) -> str:
+    if not text or not text.isascii():
+        raise NotFoundError(f"no saga {text!r}", hint="sagactl list shows those that there are")
     if text == "@last":
         found = connection.execute(f"SELECT {_COLUMNS} FROM sagas ORDER BY key DESC LIMIT 1").fetchone()  # noqa: S608
         if found is None:
@@ -172,7 +174,7 @@ def _find(connection: sqlite3.Connection, text: str) -> str:
     ids = [row[0] for row in connection.execute("SELECT id FROM sagas WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
                                                 (text, text + chr(0x10FFFF), CANDIDATES_MAX + 1))]
     not_there = None if text in ids[:1] else _not_there(connection, text)
-    if text and (not_there is None or len(ids) == 1):
+    if not_there is None or len(ids) == 1:
         return _row(connection, ids[0]).summary.id
     if not_there is not None and not ids:
         raise not_there

@@ -46,8 +46,8 @@ async def open_journal(path: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> Async
     Raises:
         StoreError: it can't be opened, or it is not ours, or newer, or lies where others can write.
     """
+    there = place.exists(path)  # first: beside a file that is not ours nothing is made
     place.prepare(path)
-    there = place.exists(path)
     lock = WriteLock(place.folder_of(path) / "write.lock", lock_wait_s)
     try:
         if not there:

@@ -6,6 +6,7 @@ is fenced fails alone. Knows nothing of tasks, threads or locks.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -71,9 +72,10 @@ def transact(connection: sqlite3.Connection, works: Sequence[Work[object]]) -> N
             work.run(connection)
         connection.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - it belongs to those who wait, not to this thread
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
         settle(works, error)
+        with contextlib.suppress(sqlite3.Error):  # where even that fails, SQLite rolls back by itself
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
     else:
         settle(works, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -191,3 +192,51 @@ def test_an_operator_has_to_say_a_usage_that_is_whole(tmp_path: Path) -> None:
     built.again("--version").stdout(re.compile(r"sagactl \d+\.\d+\.\d+\n")).exits(0)
     built.again("frobnicate").stderr("frobnicate").exits(2)
     assert "Exit codes: 0 ok" in built.again("run", "--help").chatty().exits(0).stdout
+
+
+def test_a_reason_has_a_limit(tmp_path: Path) -> None:
+    built = escalated(tmp_path)
+    built.again("abandon", "t", "--reason", "x" * 5000).stderr("--reason is over 4096 characters").exits(2)
+
+
+def test_inspect_shows_what_persons_said_and_why(tmp_path: Path) -> None:
+    built = escalated(tmp_path)
+    built.again("resolve", "t", "--step", "m", "--as", "undone", "--reason", "ticket 812").chatty().exits(0)
+    (word,) = built.inspect()["words"]
+    assert (word["type"], word["step"], word["reason"]) == ("declared_undone", "m", "ticket 812")
+    assert "declared undone of m, by" in built.again("inspect", "t").chatty().exits(0).stdout
+
+
+def test_a_step_that_is_trusted_to_have_left_nothing_is_named(tmp_path: Path) -> None:
+    saga(tmp_path, "steps:\n  - {id: a, action: exit 3, undo: 'true'}\n").run().stdout("t compensated\n").stderr(
+        "a failed by exit status and is trusted to have left nothing").exits(10)
+
+
+def test_a_failed_commands_stderr_is_shown_at_once(tmp_path: Path) -> None:
+    saga(tmp_path, "steps:\n  - {id: a, action: 'echo no such carrier >&2; exit 3', undo: none}\n").run().stdout(
+        "t compensated\n").stderr("    | no such carrier\n").exits(10)
+
+
+def test_what_is_asked_about_again_is_reported_in_the_form_that_was_asked_for(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: none}\n")
+    built.run("-q").stdout("t\n").exits(0)
+    built.run("-q").stdout("t\n").stderr("exists already").exits(0)
+    built.again("resume", "t", "-q").stdout("t\n").exits(0)
+    assert built.run("--json").chatty().exits(0).stdout == built.again("events", "t").chatty().exits(0).stdout
+
+
+def test_a_question_that_is_not_answered_changes_nothing(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: echo undo >> log}\n")
+    built.run().chatty().exits(0)
+    ours, theirs = os.openpty()
+    process = built.start("compensate", "t", stdin=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while b"Undo it?" not in shown:
+        shown += os.read(ours, 4096)
+    assert b"a: echo undo >> log" in shown
+    os.write(ours, b"n\n")
+    process.communicate(timeout=30)
+    os.close(ours)
+    assert process.returncode == 2
+    assert built.inspect()["state"] == "completed"

@@ -225,8 +225,8 @@ def test_an_id_makes_run_safe_to_repeat(tmp_path: Path) -> None:
 def test_an_id_that_is_used_for_something_else_is_a_conflict(tmp_path: Path) -> None:
     built = saga(tmp_path, chain(1) + "params: {x: {type: string, default: a}}\n")
     built.run().chatty().exits(0)
-    built.run("-p", "x=b").stdout("").stderr("a saga with another parameters").exits(5)
-    saga(tmp_path, chain(2) + "params: {x: {type: string, default: a}}\n").run().stderr("another definition").exits(5)
+    built.run("-p", "x=b").stdout("").stderr("a saga with other parameters").exits(5)
+    saga(tmp_path, chain(2) + "params: {x: {type: string, default: a}}\n").run().stderr("a saga with another definition").exits(5)
 
 
 def test_parameters_come_from_a_file_and_the_command_line_wins(tmp_path: Path) -> None:
@@ -301,3 +301,86 @@ def test_files_are_private_whatever_the_umask_and_commands_keep_the_users(tmp_pa
     built.run().chatty().file_after("mask", "0022\n").exits(0)
     for path in (tmp_path / "state/sagactl").rglob("*"):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_a_secret_in_the_name_of_an_output_is_masked(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+secrets: {TOKEN: {env: THE_TOKEN}}
+steps:
+  - {id: a, secrets: [TOKEN], action: 'touch "$SAGA_OUTPUT_DIR/got-$TOKEN"', undo: none}
+""")
+    done = built.env(THE_TOKEN="hunter2").run().stdout("t completed\n").stderr("wrote the output got-***").exits(0)
+    assert "hunter2" not in done.stderr + built.again("events", "t").chatty().exits(0).stdout
+
+
+def test_a_secret_with_a_nul_byte_is_an_error_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"a\0b")
+    saga(tmp_path, """
+secrets: {TOKEN: {file: token}}
+steps:
+  - {id: a, secrets: [TOKEN], action: touch ran, undo: none}
+""").run().stderr("secret TOKEN contains a NUL byte").file_after("ran", None).exits(3)
+
+
+def test_what_a_command_names_cannot_forge_a_line(tmp_path: Path) -> None:
+    done = saga(tmp_path, """
+steps:
+  - {id: a, action: 'touch "$SAGA_OUTPUT_DIR/x$(printf "\\nt escalated: call 555")"', undo: none}
+""").run().stdout("t completed\n").stderr(r"output x\nt escalated: call 555, which").exits(0)
+    assert "\nt escalated" not in done.stderr
+
+
+def test_evidence_that_cannot_be_tidied_up_is_a_warning(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+steps:
+  - {id: a, action: 'cd "$SAGA_OUTPUT_DIR"; for i in $(seq 1500); do mkdir d; cd d; done', undo: none}
+""")
+    try:
+        built.run().stdout("t completed\n").stderr("t has ended, but can't tidy up the evidence").exits(0)
+        assert built.inspect()["state"] == "completed"
+    finally:
+        subprocess.run(["rm", "-rf", tmp_path / "state"], check=True)
+
+
+@pytest.mark.parametrize(("streams", "code"), [
+    ("2>&-", 0), (">&-", 141), ("> /dev/full", 141), ("2> /dev/full", 0), ("<&- >&- 2>&-", 141), ("--json > /dev/full", 141),
+])
+def test_streams_that_take_nothing_stop_no_saga(tmp_path: Path, streams: str, code: int) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: touch ran, undo: none}\n")
+    line = f"exec {shlex.join(SAGACTL)} run saga.yaml --id t {streams}"
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment(tmp_path), timeout=30, check=False,
+                          capture_output=True, text=True)
+    assert (done.returncode, "raceback" in done.stderr) == (code, False)
+    assert built.inspect()["state"] == "completed"
+
+
+def test_too_few_descriptors_are_a_clear_error_and_the_saga_is_resumable(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: touch ran, undo: none}\n")
+    line = f"ulimit -n 13; exec {shlex.join(SAGACTL)} run saga.yaml --id t"
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment(tmp_path), timeout=30, check=False,
+                          capture_output=True, text=True)
+    assert done.returncode == 7, done.stderr
+    assert "Too many open files" in done.stderr
+    built.run().chatty().file_after("ran", "").exits(0)
+
+
+def test_of_three_runs_with_one_id_at_once_one_works_and_two_say_that_it_is_held(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo ran >> log; read go < go', undo: none}\n")
+    built.fifo("go")
+    processes = [built.start("run", "saga.yaml", "--id", "t") for _ in range(3)]
+    codes: list[int | None] = []
+    while len(codes) < 2:
+        for process in [each for each in processes if each.poll() is not None]:
+            codes.append(process.returncode)
+            process.communicate()
+            processes.remove(process)
+    (tmp_path / "go").write_text("go\n")
+    processes[0].communicate(timeout=30)
+    assert (codes, processes[0].returncode) == ([6, 6], 0)
+    assert (tmp_path / "log").read_text() == "ran\n"
+
+
+def test_a_database_that_is_not_ours_gets_no_company(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("not a database, and long enough to have a header of a hundred bytes" * 3)
+    saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: none}\n").run("--db", "other").stderr("other").exits(7)
+    assert not (tmp_path / "other.d").exists()

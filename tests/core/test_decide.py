@@ -247,6 +247,15 @@ def test_processes_that_could_not_be_ended_escalate_before_any_check_and_name_th
     assert "pid 42" in drive.saga.decided.open[0].text
 
 
+def test_nothing_is_undone_while_processes_of_a_step_may_still_be_at_work() -> None:
+    drive = Drive.of(*chain("a", "b")).end("a", "ok").end("b", "lost, pid left")
+    with pytest.raises(ConflictError, match="pid 42") as raised:
+        operate.compensate(drive.saga, ACTOR, "", 0.0)
+    assert "sagactl resolve simulated-1 --step b" in raised.value.hint
+    drive.resolve("b", operate.Word.NOT_LANDED).compensate().end("a", "ok")
+    assert drive.saga.state is SagaState.COMPENSATED
+
+
 def test_an_attempt_that_never_started_costs_nothing_and_leaves_the_step_as_it_was() -> None:
     drive = Drive.of(step("a")).end("a", "never")
     assert drive.starts == ["action a", "action a"]

@@ -33,7 +33,10 @@ class Lab:
         self.evidence = Evidence(folder / "sagas.db")
         self.token = "0123456789abcdef"
 
-    def job(self, script: str, *, boot: str = "", outputs: dict[str, Output] | None = None, **command: Any) -> Job:
+    def job(
+        self, script: str, *, boot: str = "", outputs: dict[str, Output] | None = None,
+        secrets: dict[str, str] | None = None, **command: Any,
+    ) -> Job:
         """The first attempt of a step; its intent is recorded."""
         action = Command(run=Script(text=script), cwd=str(self.folder), **command)
         first = started(step("a", action=action))
@@ -43,7 +46,7 @@ class Lab:
         assert isinstance(effect, Record)
         assert isinstance(effect.event, ActionStarted)
         return Job(saga=evolve(saga, effect.event), attempt=effect.event.attempt, command=action,
-                   env={"PATH": os.environ["PATH"]}, outputs=outputs or {})
+                   env={"PATH": os.environ["PATH"]}, outputs=outputs or {}, secrets=secrets or {})
 
     def run(self, work: Callable[[SupervisedExecutor], Any]) -> Any:
         """`work` gives a coroutine; what it gives."""

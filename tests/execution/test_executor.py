@@ -175,3 +175,88 @@ def test_folded_evidence_is_never_run_again(lab: Lab) -> None:
     assert lab.start(job).exit_status == 2
     assert (lab.folder / "log").read_text() == "x\n"
     lab.run(lambda executor: executor.fold(job.saga))
+
+
+def test_an_attempt_that_is_stopped_before_it_was_asked_for_does_not_start(lab: Lab) -> None:
+    job = lab.job("touch ran")
+
+    async def stop_and_start(executor: SupervisedExecutor) -> How:
+        executor.stop(job.saga, job.attempt, How.STOPPED)
+        return (await executor.start(job)).how
+
+    assert lab.run(stop_and_start) is How.NEVER_STARTED
+    assert not (lab.folder / "ran").exists()
+
+
+def test_looking_whether_an_attempt_runs_keeps_it_from_ever_starting(lab: Lab) -> None:
+    """So a request that is still in a dead orchestrator's socket can't run after an `abandon`."""
+    job = lab.job("touch ran")
+    assert running_steps(lab.evidence, job.saga) == []
+    assert lab.start(job).how is How.NEVER_STARTED
+    assert not (lab.folder / "ran").exists()
+
+
+def test_a_record_that_is_just_being_written_is_read_again(lab: Lab) -> None:
+    job = lab.job("true")
+    descriptor = claimed(lab)
+    os.pwrite(descriptor, b"torn", record.OUTCOME * record.SLOT_BYTES)
+
+    async def both(executor: SupervisedExecutor) -> How:
+        async with anyio.create_task_group() as tasks:
+            async def end() -> None:
+                await anyio.wait_all_tasks_blocked()
+                record.write_slot(descriptor, record.OUTCOME, {"how": "exited", "status": 0, "at": 1.0})
+                os.close(descriptor)
+
+            tasks.start_soon(end)
+            ending = await executor.recover(job)
+        return ending.how
+
+    assert lab.run(both) is How.EXITED
+
+
+def test_what_no_process_can_be_given_is_an_error_of_that_attempt_alone(lab: Lab) -> None:
+    job = lab.job("true")
+    bad = job.__class__(saga=job.saga, attempt=job.attempt, command=job.command, env={"X": "a\0b"})
+
+    async def two(executor: SupervisedExecutor) -> list[How]:
+        first = await executor.start(bad)
+        lab.token = "f" * 16
+        return [first.how, (await executor.start(lab.job("true"))).how]
+
+    assert lab.run(two) == [How.NOT_STARTED, How.EXITED]
+
+
+def test_masking_touches_nothing_that_is_not_the_attempts_own(lab: Lab) -> None:
+    (lab.folder / "mine").write_text("my hunter2")
+    (lab.folder / "other").mkdir()
+    (lab.folder / "other/file").write_text("other hunter2")
+    linked = lab.job('ln mine "$SAGA_OUTPUT_DIR/.copy"; echo hunter2 > "$SAGA_OUTPUT_DIR/.reply"', secrets={"T": "hunter2"})
+    lab.start(linked)
+    assert (lab.folder / "mine").read_text() == "my hunter2"
+    assert (lab.attempt_folder(linked) / "outputs/.reply").read_text() == "*******\n"
+    lab.token = "f" * 16
+    lab.start(lab.job('rmdir "$SAGA_OUTPUT_DIR"; ln -s "$PWD/other" "$SAGA_OUTPUT_DIR"', secrets={"T": "hunter2"}))
+    assert (lab.folder / "other/file").read_text() == "other hunter2"
+
+
+def test_a_stderr_that_was_made_read_only_is_masked_all_the_same(lab: Lab) -> None:
+    ending = lab.start(lab.job("echo hunter2 >&2; chmod 400 /proc/self/fd/2; exit 1", secrets={"T": "hunter2"}))
+    assert ending.stderr_tail == "*******\n"
+
+
+def test_an_output_is_not_read_through_a_link(lab: Lab) -> None:
+    outputs = {"out": Output()}
+    ending = lab.start(lab.job('ln -s /etc/passwd "$SAGA_OUTPUT_DIR/out"', outputs=outputs))
+    assert (dict(ending.outputs), "output out can't be read" in ending.outputs_error) == ({}, True)
+
+
+def test_outputs_have_limits_and_are_text(lab: Lab) -> None:
+    outputs = {"big": Output(), "raw": Output(), "none": Output(), "void": Output(empty_allowed=True), "dir": Output()}
+    script = """
+cd "$SAGA_OUTPUT_DIR"; mkdir dir; : > void; : > none; printf '\\377' > raw; head -c 70000 /dev/zero | tr '\\0' x > big
+"""
+    ending = lab.start(lab.job(script, outputs=outputs))
+    assert dict(ending.outputs) == {"void": ""}
+    for said in ("big can't be read: it is over 64 KiB", "raw is not UTF-8", "none is empty", "dir is no regular file"):
+        assert said in ending.outputs_error

@@ -56,7 +56,7 @@ def test_an_ambiguous_prefix_is_an_error_that_names_candidates(path: Path) -> No
     with pytest.raises(NotFoundError, match="'o'") as caught:
         Reader(path).find("o")
     assert caught.value.hint == "order-1, order-10"
-    with pytest.raises(NotFoundError, match="several"):
+    with pytest.raises(NotFoundError, match="no saga"):
         Reader(path).find("")
 
 

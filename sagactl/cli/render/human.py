@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from sagactl.core import events as e
 from sagactl.core.decide import why
-from sagactl.core.parts import Attempt, Ending
+from sagactl.core.parts import Attempt, Cause, Ending
 from sagactl.core.saga import Saga, StepView
 from sagactl.core.states import SagaState, StepState
 from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Step
@@ -83,8 +83,8 @@ def progress(saga: Saga, event: e.Event) -> str | None:
             return "turning back: " + ": ".join(part for part in (cause, step, text) if part)
         case e.DeadlinePassed():
             return "the deadline has passed"
-        case e.HolderChanged():
-            return "going on"
+        case e.HolderChanged(holder=holder):
+            return f"going on, in process {holder.pid}"
         case _:
             return None
 
@@ -137,7 +137,7 @@ def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
         case SagaState.COMPLETED:
             return [f"{saga.id} completed"]
         case SagaState.COMPENSATED:
-            return [f"{saga.id} compensated: {because(saga)}; all that had to be is undone"]
+            return [f"{saga.id} compensated: {because(saga)}; all that had to be is undone", *_trusted(saga)]
         case SagaState.PAUSED:
             return [f"{saga.id} paused: {because(saga)}",
                     f"  sagactl resume {saga.id}        tries again what failed",
@@ -150,10 +150,19 @@ def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
             return [f"{saga.id} {saga.state}"]
 
 
+def _trusted(saga: Saga) -> list[str]:
+    """The steps that failed by their exit status and were not undone: nobody has looked whether that is so."""
+    names = [name for name, view in saga.steps.items() if view.state is StepState.FAILED]
+    if not names:
+        return []
+    return [f"  {', '.join(names)} failed by exit status and is trusted to have left nothing (see undo_if_failed)"]
+
+
 def because(saga: Saga) -> str:
     """Why a saga is where it is, "" where there is nothing to say."""
     turned = saga.turn
-    why_turned = "" if turned is None else f"{turned.failed_step}: {turned.text}" if turned.failed_step else turned.text
+    blamed = turned is not None and turned.failed_step and turned.cause is not Cause.REQUEST
+    why_turned = "" if turned is None else f"{turned.failed_step}: {turned.text}" if blamed else turned.text
     match saga.decided:
         case e.SagaEscalated(open=open_steps):
             return "; ".join(f"{item.step}: {_reason(item.reason)}: {item.text}" for item in open_steps)
@@ -178,7 +187,8 @@ def _ways_out(saga: Saga) -> list[str]:
             lines.append(f"  sagactl resolve {saga.id} --step {item.step} --as landed|not-landed|kept --reason TEXT")
         elif state is StepState.COMPENSATION_FAILED:
             lines.append(f"  sagactl resolve {saga.id} --step {item.step} --as undone|kept --reason TEXT")
-    return [*lines, f"  then: sagactl resume {saga.id}"]
+    mend = [f"  sagactl resume {saga.id}    goes on; what failed has a fresh budget (mend its cause first)"]
+    return [*mend, *lines, f"  sagactl abandon {saga.id} --reason TEXT    leaves it as it is"]
 
 
 def indented(text: str, prefix: str) -> Iterable[str]:

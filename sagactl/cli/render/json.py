@@ -13,6 +13,9 @@ from sagactl.core.judge import outcome_of
 from sagactl.core.saga import Saga
 from sagactl.model import Phase
 
+WORDS = (e.CompensationRequested, e.CompensationResumed, e.SagaResumed, e.SagaAbandoned, e.Declared)
+"""The events by which persons come into a saga's history."""
+
 _TIMES = frozenset({"at_s", "started_s", "ended_s", "retry_at_s", "check_at_s"})
 
 
@@ -28,7 +31,7 @@ def event(saga_id: str, seq: int, fact: e.Event) -> dict[str, Any]:
     return {"schema": 1, "seq": seq, "at": at, "saga": saga_id, "type": codec.name_of(fact), **fields}
 
 
-def saga(view: Saga, facts: Iterable[tuple[int, e.Event]], *, interrupted: bool) -> dict[str, Any]:
+def saga(view: Saga, facts: Sequence[tuple[int, e.Event]], *, interrupted: bool) -> dict[str, Any]:
     """All that happened in a saga: `inspect --json`."""
     attempts = _attempts(view, facts)
     return {
@@ -45,7 +48,17 @@ def saga(view: Saga, facts: Iterable[tuple[int, e.Event]], *, interrupted: bool)
         "cwd": view.started.cwd,
         "file": view.started.file,
         "events": view.seq,
+        "words": [_word(fact) for _, fact in facts if isinstance(fact, WORDS)],
         "steps": [_step(view, name, attempts[name]) for name in view.steps],
+    }
+
+
+def _word(fact: e.Event) -> dict[str, Any]:
+    """What a person said or had done: when, what, who, why."""
+    by = getattr(fact, "by", None)
+    return {
+        "at": iso(fact.at_s), "type": codec.name_of(fact), "step": getattr(fact, "step", None),
+        "by": f"{by.user}@{by.host}" if by else None, "reason": getattr(fact, "reason", ""),
     }
 
 
@@ -53,6 +66,7 @@ def _step(view: Saga, name: str, attempts: Sequence[dict[str, Any]]) -> dict[str
     step = view.steps[name]
     return {
         "id": name,
+        "description": view.by_id[name].description,
         "state": step.state,
         "attempts": list(attempts),
         "outputs": dict(step.outputs),
