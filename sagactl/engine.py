@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -25,16 +25,13 @@ from sagactl.core.saga import Saga, evolve
 from sagactl.core.states import FINAL, SagaState
 from sagactl.errors import BusyError, ConflictError, SagactlError, StoreError
 from sagactl.model import Phase
-from sagactl.ports import Clock, Executor, Job, Journal, Request
+from sagactl.ports import Clock, Executor, Job, Journal, Publish, Request, Surroundings
 
 VOID_IN_A_ROW_MAX: Final = 3
 """An attempt that could not even start so often in a row will not the next time either."""
 
 REQUEST_LOOK_S: Final = 1.0
 """How often the holder of a saga looks for a request to turn it round, when nothing else makes it look."""
-
-Publish = Callable[[Saga, int, e.Event], None]
-"""Called with the saga as it is now, and each event that has become durable with its sequence number."""
 
 
 class Signals:
@@ -90,14 +87,6 @@ class Signals:
     async def _grace(self) -> None:
         await anyio.sleep(self._grace_s)
         self.raise_to(2)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What commands of a saga get from the process that drives it: variables, and the saga's secrets by name."""
-
-    env: Mapping[str, str]
-    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

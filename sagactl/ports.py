@@ -5,14 +5,17 @@ Adapters live in journal/ and execution/; tests have fakes that pass the same co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from sagactl.core.events import Event
 from sagactl.core.parts import Actor, Attempt, Ending, How
 from sagactl.core.saga import Saga
 from sagactl.model import Command, Output
+
+Publish: TypeAlias = Callable[[Saga, int, Event], None]
+"""Called with the saga as it is now, and each event that has become durable with its sequence number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,14 @@ class Request:
     key: int
     by: Actor
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What commands of a saga get from the process that drives it: variables, and the saga's secrets by name."""
+
+    env: Mapping[str, str]
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

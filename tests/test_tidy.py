@@ -73,6 +73,23 @@ def test_the_core_can_be_imported_without_any_library() -> None:
     assert not loaded & {"typer", "rich", "yaml", "jsonschema", "aiosqlite", "anyio", "asyncio", "sqlite3"}
 
 
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["list"]])
+def test_a_look_imports_nothing_that_only_a_run_needs(args: list[str], tmp_path: Path) -> None:
+    code = f"""
+import sys
+from sagactl.__main__ import main
+sys.argv = ["sagactl", *{args!r}]
+try:
+    main()
+except SystemExit:
+    print(*sys.modules)
+"""
+    env = {"XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"anyio", "asyncio", "aiosqlite", "jsonschema", "yaml", "rich"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_modules_and_functions_keep_their_size(path: Path) -> None:
     text = path.read_text()

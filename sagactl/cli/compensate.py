@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import anyio
 import typer
 
 from sagactl.cli import driving, wiring
@@ -49,6 +48,8 @@ def compensate(
     if quiet:
         result(found.id)
     if wiring.evidence(database).is_held(found.started.token):
+        import anyio
+
         turned = anyio.run(_turn_round, database, found, reason)
         if turned is not None:
             driving.tell(turned, quiet=quiet, as_json=json)
@@ -92,6 +93,8 @@ async def _turn_round(database: Path, asked: Saga, reason: str) -> Saga | None:
     Raises:
         ConflictError: the saga has passed its pivot meanwhile.
     """
+    import anyio
+
     async with wiring.journal(database) as journal:
         await journal.request(asked.id, wiring.me(), reason)
     reader, evidence = driving.existing(database), wiring.evidence(database)

@@ -15,9 +15,9 @@ from sagactl.cli.starting import surroundings, warn_of_changes
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, evolve
 from sagactl.core.states import FINAL, SagaState
-from sagactl.engine import Publish, Surroundings
 from sagactl.errors import LockedError, NotFoundError, SagactlError
 from sagactl.journal.reading import Reader
+from sagactl.ports import Publish, Surroundings
 
 OUTCOMES = {
     SagaState.COMPLETED: 0, SagaState.COMPENSATED: 10, SagaState.ESCALATED: 11, SagaState.PAUSED: 12,

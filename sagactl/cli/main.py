@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 
 import typer
@@ -87,6 +86,5 @@ for command, name, codes in (
 
 def main() -> None:
     """Parse the command line and run it; never returns."""
-    os.umask(0o077)
     prepare_streams()
     app()

@@ -17,11 +17,9 @@ from sagactl.cli.starting import new_id, read_file, started, surroundings
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, replay
 from sagactl.core.states import SagaState
-from sagactl.definition.loading import load
-from sagactl.definition.parameters import bind, parse_pairs, parse_params_file
-from sagactl.engine import Surroundings
 from sagactl.errors import ConflictError, NotFoundError, UsageError
 from sagactl.model import Definition
+from sagactl.ports import Surroundings
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -41,6 +39,8 @@ def run(
 
     Example: sagactl run sagas/order.yaml -p carrier=ups
     """
+    from sagactl.definition.loading import load
+
     if saga_id is not None and not ID.fullmatch(saga_id):
         raise UsageError(f"--id {saga_id!r}: letters, digits, dot, _ and -, at most 128, the first a letter or digit")
     if file == "-" and params_file == "-":
@@ -105,5 +105,7 @@ def _known(database: Path, saga_id: str | None, definition: Definition, params: 
 
 
 def _params(definition: Definition, pairs: Sequence[str], params_file: str | None) -> dict[str, Any]:
+    from sagactl.definition.parameters import bind, parse_pairs, parse_params_file
+
     given = dict(parse_params_file(read_file(params_file), params_file)) if params_file else {}
     return dict(bind(definition, {**given, **parse_pairs(definition, pairs)}))

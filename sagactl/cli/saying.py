@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import anyio
-
 from sagactl.cli import driving, wiring
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, evolve
@@ -19,6 +17,8 @@ def record(database: Path, name: str, word: Callable[[Saga, float], e.Event | No
     Raises:
         LockedError: a live process holds it.
     """
+    import anyio
+
     reader = driving.existing(database)
     saga_id = reader.find(name)
     saga = reader.load(saga_id)

@@ -13,10 +13,10 @@ from typing import Any
 from sagactl.cli.output import warn
 from sagactl.core import events as e
 from sagactl.core.parts import Actor
-from sagactl.engine import Surroundings
 from sagactl.errors import InvalidError, NotFoundError
 from sagactl.execution.invocation import OURS
 from sagactl.model import Command, Definition
+from sagactl.ports import Surroundings
 from sagactl.template import references
 
 FROZEN = ("PATH", "HOME")

@@ -8,7 +8,6 @@ import typer
 
 from sagactl.cli.output import result, say
 from sagactl.cli.starting import read_file
-from sagactl.definition.loading import load
 from sagactl.errors import InvalidError, SagactlError
 
 
@@ -20,6 +19,8 @@ def validate(
 
     Example: sagactl validate sagas/*.yaml
     """
+    from sagactl.definition.loading import load
+
     codes = set()
     for file in files:
         try:

@@ -1,4 +1,7 @@
-"""Puts the program together: the only file that names adapters."""
+"""Puts the program together: the only file that names adapters.
+
+What only a drive or a word needs (anyio, aiosqlite, supervisors) is imported by it: a look must not wait for that.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,25 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import anyio
+from typing import TYPE_CHECKING
 
 from sagactl.cli.options import grace_s
 from sagactl.cli.output import say, warn
-from sagactl.clock import SystemClock
 from sagactl.core import events as e
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
-from sagactl.engine import Engine, Publish, Signals, Surroundings
 from sagactl.errors import ConflictError, LockedError, SagactlError, StoreError
-from sagactl.execution.channel import Supervisor, Supervisors, umask
 from sagactl.execution.evidence import Evidence
-from sagactl.execution.executor import SupervisedExecutor, running_steps
 from sagactl.execution.processes import boot_id
 from sagactl.journal.reading import Reader, open_reader
-from sagactl.journal.sqlite import SqliteJournal, open_journal
+from sagactl.ports import Publish, Surroundings
 
-USER_UMASK = umask()
-"""What the user had set when the program started; commands get it, and our own files never need it."""
+if TYPE_CHECKING:
+    from sagactl.engine import Signals
+    from sagactl.journal.sqlite import SqliteJournal
+
+USER_UMASK = os.umask(0o077)
+"""What the user had set when the program started; commands get it. Our own files are private."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,8 @@ def locked(database: Path, saga_id: str, token: str) -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def journal(database: Path) -> AsyncIterator[SqliteJournal]:
     """The journal, for one word of an operator."""
+    from sagactl.journal.sqlite import open_journal
+
     async with open_journal(database) as opened:
         yield opened
 
@@ -92,12 +96,22 @@ def drive(database: Path, turns: Iterable[Turn], publish: Publish) -> tuple[list
     Raises:
         SagactlError: the database can't be opened.
     """
+    import anyio
+
     return anyio.run(_drive, database, list(turns), publish)
 
 
 async def _drive(
     database: Path, turns: Sequence[Turn], publish: Publish,
 ) -> tuple[list[Saga | SagactlError], Signals]:
+    import anyio
+
+    from sagactl.clock import SystemClock
+    from sagactl.engine import Engine, Signals
+    from sagactl.execution.channel import Supervisor, Supervisors
+    from sagactl.execution.executor import SupervisedExecutor
+    from sagactl.journal.sqlite import open_journal
+
     signals = Signals(grace_s(), _tell_of_signal)
     results: list[Saga | SagactlError] = [SagactlError("not driven")] * len(turns)
     async with anyio.create_task_group() as tasks:
@@ -145,4 +159,6 @@ def _first(error: BaseException) -> SagactlError:
 
 def alive(database: Path, saga: Saga) -> list[str]:
     """The steps of a saga whose attempt without outcome still runs, as far as one can see from here."""
+    from sagactl.execution.executor import running_steps
+
     return running_steps(Evidence(database), saga)

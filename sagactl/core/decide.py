@@ -12,8 +12,8 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from sagactl.core import events as e
-from sagactl.core.judge import UNSEEN, needs_person
-from sagactl.core.parts import Attempt, Cause, How, OpenStep, Reason
+from sagactl.core.judge import UNSEEN, needs_person, why
+from sagactl.core.parts import Attempt, Cause, OpenStep, Reason
 from sagactl.core.saga import Saga, StepView
 from sagactl.core.states import SagaState, StepState
 from sagactl.model import Command, ManualUndo, OnFailure, OnInterrupt, Phase, Step
@@ -161,7 +161,7 @@ def _conclude(saga: Saga, steps: Iterable[tuple[Step, StepView]], now_s: float) 
         return e.SagaEscalated(at_s=now_s, open=open_steps)
     if verdict is Verdict.PAUSE:
         step, view = culprits[0]
-        return e.SagaPaused(at_s=now_s, step=step.id, text=why(view))
+        return e.SagaPaused(at_s=now_s, step=step.id, text=why(view.last))
     return _turn(saga, now_s, culprits)
 
 
@@ -174,17 +174,17 @@ def _open_steps(
         doubt = view.state is StepState.IN_DOUBT
         left = doubt and view.last is not None and bool(view.last.processes_left)
         if left or (doubt and step.pivot and verdict is Verdict.COMPENSATE):
-            found.append(OpenStep(step=step.id, reason=Reason.IN_DOUBT, text=why(view)))
+            found.append(OpenStep(step=step.id, reason=Reason.IN_DOUBT, text=why(view.last)))
         elif verdict is Verdict.COMPENSATE and saga.past_pivot:
-            found.append(OpenStep(step=step.id, reason=Reason.PAST_PIVOT, text=why(view)))
+            found.append(OpenStep(step=step.id, reason=Reason.PAST_PIVOT, text=why(view.last)))
         elif verdict is Verdict.ESCALATE and needs_person(step, view):
-            found.append(OpenStep(step=step.id, reason=Reason.IN_DOUBT, text=why(view)))
+            found.append(OpenStep(step=step.id, reason=Reason.IN_DOUBT, text=why(view.last)))
     return tuple(found)
 
 
 def _turn(saga: Saga, now_s: float, culprits: Iterable[tuple[Step, StepView]]) -> e.CompensationStarted:
     step, view = next(iter(culprits), (None, None))
-    failed_step, text = (step.id, why(view)) if step is not None and view is not None else ("", "")
+    failed_step, text = (step.id, why(view.last)) if step is not None and view is not None else ("", "")
     if saga.requested is not None:
         said = saga.requested.reason or f"{saga.requested.by.user} asked for it"
         return e.CompensationStarted(at_s=now_s, cause=Cause.REQUEST, failed_step=failed_step, text=said)
@@ -207,7 +207,7 @@ def _back(saga: Saga, now_s: float) -> tuple[Effect, ...]:
     if view.state is StepState.COMPENSATING or view.state is StepState.COMPENSATION_FAILED:
         at_s = view.check_at_s if view.check_at_s is not None else view.retry_at_s
         if at_s is None:
-            text = why(view)
+            text = why(view.last)
             failed = e.CompensationFailed(at_s=now_s, step=step.id, reason=Reason.UNDO_FAILED, text=text)
             return (Record(failed),)
         if at_s > now_s:
@@ -284,25 +284,3 @@ def _waits(views: Iterable[StepView], deadline_s: float | None, *, halting: bool
         if at_s is not None and view.live is None:
             times.append(at_s)
     return (Wait(min(times)),) if times else ()
-
-
-def why(view: StepView) -> str:
-    """In one phrase, how the latest command of a step ended."""
-    last = view.last
-    if last is None:
-        return "a person said so"
-    said = {
-        How.EXITED: f"exit {last.exit_status}",
-        How.SIGNALED: f"ended by signal {last.signal}",
-        How.TIMED_OUT: "timed out",
-        How.STOPPED: "ended because the saga turned round",
-        How.INTERRUPTED: "ended on a signal to sagactl",
-        How.LOST: "lost with its supervisor",
-        How.NOT_STARTED: "could not start",
-        How.BUSY: "the machine was too busy to start it",
-        How.NEVER_STARTED: "never started",
-    }[last.how]
-    details = [text for text in (last.outputs_error, last.message) if text]
-    if last.processes_left:
-        details.append("still alive: pid " + ", ".join(str(pid) for pid in last.processes_left))
-    return ": ".join([said, *details])

@@ -75,6 +75,27 @@ def needs_person(step: Step, view: StepView) -> bool:
     return unsettled and (step.on_interrupt is OnInterrupt.ESCALATE or view.lost >= LOST_IN_A_ROW_MAX)
 
 
+def why(last: Ending | None) -> str:
+    """In one phrase, how an attempt ended."""
+    if last is None:
+        return "a person said so"
+    said = {
+        How.EXITED: f"exit {last.exit_status}",
+        How.SIGNALED: f"ended by signal {last.signal}",
+        How.TIMED_OUT: "timed out",
+        How.STOPPED: "ended because the saga turned round",
+        How.INTERRUPTED: "ended on a signal to sagactl",
+        How.LOST: "lost with its supervisor",
+        How.NOT_STARTED: "could not start",
+        How.BUSY: "the machine was too busy to start it",
+        How.NEVER_STARTED: "never started",
+    }[last.how]
+    details = [text for text in (last.outputs_error, last.message) if text]
+    if last.processes_left:
+        details.append("still alive: pid " + ", ".join(str(pid) for pid in last.processes_left))
+    return ": ".join([said, *details])
+
+
 def _judge_action(
     step: Step, view: StepView, attempt: Attempt, ending: Ending, at_s: float, draw: float,
 ) -> e.AttemptEnded:

@@ -1,5 +1,5 @@
 """Commands in processes that outlive us: each attempt is claimed once, supervised, and its outcome recorded on disk.
 
-`supervisor`, `record` and `processes` use the standard library only, since the supervisor runs alone. `executor` is
-the orchestrator's side; it reads what they wrote. Nothing here knows the journal.
+`supervisor`, `children`, `record` and `processes` use the standard library only, since the supervisor runs alone.
+`executor` is the orchestrator's side; it reads what they wrote. Nothing here knows the journal.
 """

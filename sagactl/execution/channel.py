@@ -6,7 +6,6 @@ A supervisor that dies wakes everybody who waits on it; what became of their att
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
 import subprocess
@@ -150,10 +149,3 @@ class Supervisors:
     def of(self, identity: str) -> Supervisor | None:
         """The supervisor that has that attempt in hand, if it is one of ours."""
         return next((each for each in self._all if identity in each.waiting and each.alive), None)
-
-
-def umask() -> int:
-    """The umask of this process, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -28,7 +28,7 @@ if __name__ == "__main__":
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from sagactl.execution import processes, record
-from sagactl.execution.spawning import spawn
+from sagactl.execution.children import end_of, end_signals, spawn
 
 ATTEMPTS_MAX: Final = 32
 """Attempts in one supervisor's hand: bounds descriptors, and what is lost with it."""
@@ -68,7 +68,7 @@ class Supervisor:
         self.stop_look_s = float("inf")
         self.selector = selectors.DefaultSelector()
         self.selector.register(channel, selectors.EVENT_READ, self.receive_or_notify)
-        self.signals = _child_signals()
+        self.signals = end_signals()
         self.selector.register(self.signals, selectors.EVENT_READ, self.children_ended)
 
     def run(self) -> None:
@@ -201,7 +201,7 @@ class Supervisor:
         """Whether the command itself has ended. It stays a zombie until the sweep is over: its pid stays its own."""
         if attempt.process is None or attempt.leader_gone:
             return
-        detail = _end_of(attempt.process)
+        detail = end_of(attempt.process)
         if detail is None:
             return
         attempt.leader_gone = True
@@ -274,27 +274,6 @@ class Supervisor:
         except OSError:
             pass  # written and read back from the cache; a power cut makes the attempt in doubt, as it always may
         os.close(attempt.descriptor)
-
-
-def _end_of(process: subprocess.Popen[bytes]) -> dict[str, int] | None:
-    """Status or signal of a child that has ended, None before. It is left a zombie where the system can do that."""
-    if not hasattr(os, "waitid"):  # macOS before Python 3.13
-        status = process.poll()
-        return None if status is None else {"status": status} if status >= 0 else {"signal": -status}
-    ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    if ended is None:
-        return None
-    return {"status" if ended.si_code == os.CLD_EXITED else "signal": ended.si_status}
-
-
-def _child_signals() -> int:
-    """A descriptor that is readable after a child has ended."""
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    return reader
 
 
 def main() -> None:

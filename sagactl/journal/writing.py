@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 
 from sagactl.core import events as e
 from sagactl.core.codec import definition_key, encode
-from sagactl.core.decide import why as why_of
+from sagactl.core.judge import why as why_of
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
 from sagactl.core.states import StepState
@@ -196,7 +196,7 @@ def _why(saga: Saga) -> str:
         return ": ".join(part for part in (saga.turn.failed_step or saga.turn.cause.value, saga.turn.text) if part)
     failed = (name for name, view in saga.steps.items() if view.state in (StepState.FAILED, StepState.IN_DOUBT))
     name = next(failed, None)
-    return "" if name is None else f"{name}: {why_of(saga.steps[name])}"
+    return "" if name is None else f"{name}: {why_of(saga.steps[name].last)}"
 
 
 def _encodable(text: str) -> str:

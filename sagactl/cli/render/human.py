@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from sagactl.core import events as e
-from sagactl.core.decide import why
+from sagactl.core.judge import why
 from sagactl.core.parts import Attempt, Cause, Ending
-from sagactl.core.saga import Saga, StepView
+from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
 from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Step
 
@@ -113,16 +113,11 @@ def _ended(event: e.AttemptEnded) -> str:
 
 
 def _took(ending: Ending) -> str:
-    said = ending_text(ending)
+    said = why(ending)
     if ending.started_s is None:
         return said
     took = f"{max(0.0, ending.ended_s - ending.started_s):.1f}s"
     return took if said == "exit 0" else f"{said} after {took}"
-
-
-def ending_text(ending: Ending) -> str:
-    """How an attempt ended, in a phrase."""
-    return why(StepView(last=ending))
 
 
 def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:

@@ -1,8 +1,9 @@
-"""Starting a command: a session of its own, output to files, nothing inherited. Standard library only."""
+"""Starting a command, in a session of its own with output to files, and seeing its end. Standard library only."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from typing import Any, Final
 
@@ -43,3 +44,24 @@ def _stdin(folder: str, text: str, opened: list[int]) -> int:
         data = data[os.write(descriptor, data) :]
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
+
+
+def end_of(process: subprocess.Popen[bytes]) -> dict[str, int] | None:
+    """Status or signal of a child that has ended, None before. It is left a zombie where the system can do that."""
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
+        status = process.poll()
+        return None if status is None else {"status": status} if status >= 0 else {"signal": -status}
+    ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if ended is None:
+        return None
+    return {"status" if ended.si_code == os.CLD_EXITED else "signal": ended.si_status}
+
+
+def end_signals() -> int:
+    """A descriptor that is readable after a child has ended."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
