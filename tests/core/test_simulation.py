@@ -26,6 +26,7 @@ def test_2500_sagas_with_crashes_keep_every_invariant_and_take_every_row() -> No
 
 
 @pytest.mark.torture
+@pytest.mark.timeout(0)
 def test_100000_sagas_keep_every_invariant(torture_seed: int) -> None:
     for seed in range(torture_seed, torture_seed + 100_000):
         world.simulate(random.Random(seed))
