@@ -70,18 +70,18 @@ def exit_codes(*codes: int) -> str:
 
 DRIVING = (0, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 129, 130, 141, 143)
 
-for command, name, codes in (
-    (run.run, "run", DRIVING),
-    (resume.resume, "resume", DRIVING),
-    (compensate.compensate, "compensate", tuple(code for code in DRIVING if code != 10)),
-    (list_command.list_sagas, "list", (0, 2, 7)),
-    (inspect.inspect, "inspect", (0, 4, 7)),
-    (events.events, "events", (0, 4, 7)),
-    (validate.validate, "validate", (0, 3, 4)),
-    (resolve.resolve, "resolve", (0, 2, 4, 5, 6, 7)),
-    (abandon.abandon, "abandon", (0, 2, 4, 5, 6, 7)),
+for command, name, summary, codes in (
+    (run.run, "run", "Run a saga, or take back what happened.", DRIVING),
+    (resume.resume, "resume", "Go on with what was interrupted.", DRIVING),
+    (compensate.compensate, "compensate", "Take a saga back.", tuple(code for code in DRIVING if code != 10)),
+    (list_command.list_sagas, "list", "List sagas.", (0, 2, 7)),
+    (inspect.inspect, "inspect", "Show all that happened in a saga.", (0, 4, 7)),
+    (events.events, "events", "Print a saga's journal as JSON lines.", (0, 4, 7)),
+    (validate.validate, "validate", "Find mistakes in definitions.", (0, 3, 4)),
+    (resolve.resolve, "resolve", "Record a person's word on a step.", (0, 2, 4, 5, 6, 7)),
+    (abandon.abandon, "abandon", "Leave a saga as it is.", (0, 2, 4, 5, 6, 7)),
 ):
-    app.command(name, epilog=exit_codes(*codes))(guarded(command))
+    app.command(name, epilog=exit_codes(*codes), short_help=summary)(guarded(command))
 
 
 def main() -> None:

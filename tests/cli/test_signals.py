@@ -171,3 +171,22 @@ def test_a_killed_run_in_a_pipeline_does_not_hang_the_pipe(tmp_path: Path) -> No
     assert stdout == ""
     let_go(built)
     built.again("resume", "t").chatty().exits(0)
+
+
+def test_a_resume_that_waits_for_an_earlier_runs_action_can_end_it(tmp_path: Path) -> None:
+    """Its supervisor has another orchestrator's socket: the word goes through a file."""
+    built = slow(tmp_path)
+    process = started(built)
+    process.kill()
+    process.communicate()
+    resumed = built.start("resume", "t", "--json")
+    assert resumed.stdout is not None
+    assert '"holder_changed"' in resumed.stdout.readline()
+    for _ in range(2):
+        resumed.send_signal(signal.SIGINT)
+        wait_until_noticed(built)
+    _, stderr = resumed.communicate(timeout=30)
+    assert resumed.returncode == 130, stderr
+    assert "ending what runs" in stderr
+    assert built.inspect()["steps"][0]["attempts"][0]["how"] == "interrupted"
+    assert not (tmp_path / "log").exists()
