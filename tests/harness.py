@@ -48,6 +48,7 @@ class Saga:
         self._stdout: str | re.Pattern[str] | None = ""
         self._stderr: str | None = ""
         self._files: dict[str, str | None] = {}
+        self._umask = 0o022
         if text:
             header = "" if re.search(r"^saga:", text, re.MULTILINE) else "saga: test\n"
             self.file("saga.yaml", header + text)
@@ -72,6 +73,10 @@ class Saga:
 
     def env(self, **variables: str) -> Self:
         self._env |= variables
+        return self
+
+    def umask(self, umask: int) -> Self:
+        self._umask = umask
         return self
 
     def stdout(self, wanted: str | re.Pattern[str]) -> Self:
@@ -99,7 +104,7 @@ class Saga:
         command = (*SAGACTL, *self._args)
         env = {**environment(self.folder), **self._env}
         done = subprocess.run(command, cwd=self.folder, env=env, input=self._stdin, capture_output=True, text=True,
-                              timeout=TIMEOUT_S, check=False)
+                              timeout=TIMEOUT_S, check=False, umask=self._umask)
         shown = f"{' '.join(self._args)}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert done.returncode == code, shown
         assert "Traceback" not in done.stderr, shown

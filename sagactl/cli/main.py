@@ -11,6 +11,7 @@ from sagactl import __version__
 from sagactl.cli import abandon, compensate, events, inspect, resolve, resume, run, validate
 from sagactl.cli import list as list_command
 from sagactl.cli.output import complain, hint, prepare_streams, say, stdout_closed
+from sagactl.cli.wiring import user_umask
 from sagactl.errors import EXIT_CODES, SagactlError
 
 app = typer.Typer(
@@ -87,4 +88,5 @@ for command, name, summary, codes in (
 def main() -> None:
     """Parse the command line and run it; never returns."""
     prepare_streams()
+    user_umask()
     app()

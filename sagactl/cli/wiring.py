@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
     from sagactl.engine import Signals
     from sagactl.journal.sqlite import SqliteJournal
 
-USER_UMASK = os.umask(0o077)
-"""What the user had set when the program started; commands get it. Our own files are private."""
+
+@cache
+def user_umask() -> int:
+    """What the user had set when this was called first; commands get it. Our own files are private from then on."""
+    return os.umask(0o077)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +121,7 @@ async def _drive(
     async with anyio.create_task_group() as tasks:
         await tasks.start(signals.listen)
         async with open_journal(database) as opened, Supervisors(Supervisor()) as supervisors:
-            executor = SupervisedExecutor(Evidence(database), supervisors, umask=USER_UMASK)
+            executor = SupervisedExecutor(Evidence(database), supervisors, umask=user_umask())
             engine = Engine(journal=opened, executor=executor, clock=SystemClock(), signals=signals, publish=publish,
                             warn=warn, draw=random.random)
 

@@ -296,9 +296,11 @@ def test_the_evidence_of_a_final_saga_is_one_file(tmp_path: Path) -> None:
     assert [line["attempt"] for line in lines] == ["0.action.1", "0.undo.1", "1.action.1", "1.undo.1", "2.action.1"]
 
 
-def test_files_are_private_whatever_the_umask_and_commands_keep_the_users(tmp_path: Path) -> None:
-    built = saga(tmp_path, "steps:\n  - {id: a, action: umask > mask; sleep 0, undo: none, on_failure: pause}\n")
-    built.run().chatty().file_after("mask", "0022\n").exits(0)
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o137])
+def test_files_are_private_whatever_the_umask_and_commands_keep_the_users(tmp_path: Path, umask: int) -> None:
+    """The saga rests unfinished, so that the evidence of its attempt is still there."""
+    built = saga(tmp_path, "steps:\n  - {id: a, action: umask > mask; exit 1, undo: none, on_failure: pause}\n")
+    built.umask(umask).run().chatty().file_after("mask", f"{umask:04o}\n").exits(12)
     for path in (tmp_path / "state/sagactl").rglob("*"):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
 
