@@ -24,6 +24,7 @@ from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
 from sagactl.errors import ConflictError, LockedError, SagactlError, StoreError
 from sagactl.execution.evidence import Evidence
+from sagactl.execution.launching import Launched, launch
 from sagactl.execution.processes import boot_id
 from sagactl.journal.reading import Reader, open_reader
 from sagactl.ports import Publish, Surroundings
@@ -100,19 +101,21 @@ def drive(database: Path, turns: Iterable[Turn], publish: Publish) -> tuple[list
     Raises:
         SagactlError: the database can't be opened.
     """
+    first = launch()  # it starts while the rest is being imported
+
     import anyio
 
-    return anyio.run(_drive, database, list(turns), publish)
+    return anyio.run(_drive, database, list(turns), publish, first)
 
 
 async def _drive(
-    database: Path, turns: Sequence[Turn], publish: Publish,
+    database: Path, turns: Sequence[Turn], publish: Publish, first: Launched,
 ) -> tuple[list[Saga | SagactlError], Signals]:
     import anyio
 
     from sagactl.clock import SystemClock
     from sagactl.engine import Engine, Signals
-    from sagactl.execution.channel import Supervisor, Supervisors
+    from sagactl.execution.channel import Supervisors
     from sagactl.execution.executor import SupervisedExecutor
     from sagactl.journal.sqlite import open_journal
 
@@ -120,7 +123,7 @@ async def _drive(
     results: list[Saga | SagactlError] = [SagactlError("not driven")] * len(turns)
     async with anyio.create_task_group() as tasks:
         await tasks.start(signals.listen)
-        async with open_journal(database) as opened, Supervisors(Supervisor()) as supervisors:
+        async with open_journal(database) as opened, Supervisors(first) as supervisors:
             executor = SupervisedExecutor(Evidence(database), supervisors, umask=user_umask())
             engine = Engine(journal=opened, executor=executor, clock=SystemClock(), signals=signals, publish=publish,
                             warn=warn, draw=random.random)

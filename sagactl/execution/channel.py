@@ -6,44 +6,21 @@ A supervisor that dies wakes everybody who waits on it; what became of their att
 from __future__ import annotations
 
 import json
-import socket
 import struct
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any, Self
 
 import anyio
 import anyio.abc
 
-from sagactl.errors import StoreError
+from sagactl.execution.launching import Launched, launch
 from sagactl.execution.supervisor import ATTEMPTS_MAX
-
-SCRIPT = Path(__file__).with_name("supervisor.py")
 
 
 class Supervisor:
     """One supervisor process, as seen from here."""
 
-    def __init__(self) -> None:
-        """Start the process. Raises StoreError where the machine can't."""
-        try:
-            ours, theirs = socket.socketpair()
-        except OSError as error:
-            raise StoreError(f"can't start a supervisor process: {error}") from error
-        with theirs:
-            command = [sys.executable, "-I", "-S", str(SCRIPT), str(theirs.fileno())]
-            try:
-                # Without preexec_fn this is vfork: SQLite's connections and locks are never inherited.
-                self.process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                    cwd="/", start_new_session=True, pass_fds=(theirs.fileno(),),
-                )
-            except OSError as error:
-                ours.close()
-                raise StoreError(f"can't start a supervisor process: {error}") from error
-        ours.setblocking(False)
-        self.socket = ours
+    def __init__(self, launched: Launched) -> None:
+        self.socket, self.process = launched
         self.alive = True
         self.notices: dict[str, dict[str, Any]] = {}
         self.waiting: dict[str, anyio.Event] = {}
@@ -113,8 +90,8 @@ class Supervisor:
 class Supervisors:
     """As many supervisors as the attempts in hand need. An async context manager; leaving it ends no command."""
 
-    def __init__(self, first: Supervisor | None = None) -> None:
-        self._all: list[Supervisor] = [first] if first else []
+    def __init__(self, first: Launched | None = None) -> None:
+        self._all = [Supervisor(first)] if first else []
 
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
@@ -137,7 +114,7 @@ class Supervisors:
         for supervisor in self._all:
             if supervisor.has_room:
                 return supervisor
-        supervisor = Supervisor()
+        supervisor = Supervisor(launch())
         self._all.append(supervisor)
         self._tasks.start_soon(supervisor.listen)
         return supervisor
