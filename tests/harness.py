@@ -99,12 +99,18 @@ class Saga:
         self._files[name] = text
         return self
 
+    def finished(self) -> Result:
+        """Run the command, whatever it does."""
+        return Result(self._run())
+
+    def _run(self) -> subprocess.CompletedProcess[str]:
+        env = {**environment(self.folder), **self._env}
+        return subprocess.run((*SAGACTL, *self._args), cwd=self.folder, env=env, input=self._stdin, text=True,
+                              capture_output=True, timeout=TIMEOUT_S, check=False, umask=self._umask)
+
     def exits(self, code: int) -> Result:
         """Run the command and hold it to everything that was declared."""
-        command = (*SAGACTL, *self._args)
-        env = {**environment(self.folder), **self._env}
-        done = subprocess.run(command, cwd=self.folder, env=env, input=self._stdin, capture_output=True, text=True,
-                              timeout=TIMEOUT_S, check=False, umask=self._umask)
+        done = self._run()
         shown = f"{' '.join(self._args)}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert done.returncode == code, shown
         assert "Traceback" not in done.stderr, shown

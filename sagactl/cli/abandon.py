@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sagactl.cli import driving, saying, wiring
 from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path, reason_text
 from sagactl.cli.output import result, say
+from sagactl.cli.starting import surroundings
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.saga import Saga
-from sagactl.errors import ConflictError
+from sagactl.errors import ConflictError, InvalidError
 
 
 def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = False) -> int:
@@ -18,18 +21,30 @@ def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = 
     """
     reason_text(reason, required=True)
     database = database_path(db)
+    seen: list[Saga] = []
 
     def word(now: Saga, at_s: float) -> e.Event | None:
         alive = wiring.alive(database, now)
         if alive:
             raise ConflictError(f"{now.id} has a command that is still running: {', '.join(alive)}",
                                 hint=f"sagactl resume {now.id} waits for it, and ends it on Ctrl-C twice")
+        seen.append(now)
         return operate.abandon(now, wiring.me(), reason, at_s)
 
     after, changed = saying.record(database, saga, word)
-    if not changed:
+    if changed:
+        wiring.put_away(database, seen[-1], _secrets(after))
+    else:
         say(f"{after.id} was abandoned already")
     driving.tell(after, quiet=quiet)
     if quiet:
         result(after.id)
     return 0
+
+
+def _secrets(saga: Saga) -> Mapping[str, str] | None:
+    """The secrets of a saga, to mask them; None where they can't be read any more."""
+    try:
+        return surroundings(saga.started).secrets
+    except InvalidError:
+        return None

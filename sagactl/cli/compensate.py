@@ -39,7 +39,8 @@ def compensate(
     database = database_path(db)
     reader = driving.existing(database)
     found = reader.load(reader.find(saga))
-    if operate.compensate(found, wiring.me(), reason, found.changed_s) is None and found.state != "compensating":
+    operate.compensate(found, wiring.me(), reason, found.changed_s)  # before anybody is asked: a conflict
+    if found.state is SagaState.COMPENSATED:
         say(f"{found.id} is compensated already; nothing was run")
         driving.report(database, found, quiet=quiet, as_json=json)
         return 0
@@ -52,7 +53,8 @@ def compensate(
 
         turned = anyio.run(_turn_round, database, found, reason)
         if turned is not None:
-            driving.tell(turned, quiet=quiet, as_json=json)
+            if not quiet:
+                driving.report(database, turned, quiet=False, as_json=json)
             return _code(turned)
 
     def say_so(saga: Saga, now_s: float) -> Sequence[e.Event]:

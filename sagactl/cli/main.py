@@ -10,7 +10,7 @@ import typer
 from sagactl import __version__
 from sagactl.cli import abandon, compensate, events, inspect, resolve, resume, run, validate
 from sagactl.cli import list as list_command
-from sagactl.cli.output import complain, hint, prepare_streams, say, stdout_closed
+from sagactl.cli.output import complain, hint, prepare_streams, result, say, stdout_closed
 from sagactl.cli.wiring import user_umask
 from sagactl.errors import EXIT_CODES, SagactlError
 
@@ -25,8 +25,8 @@ app = typer.Typer(
 def about(*, version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:
     """Transactions for shell commands."""
     if version:
-        print(f"sagactl {__version__}")  # noqa: T201
-        raise typer.Exit
+        result(f"sagactl {__version__}")
+        raise typer.Exit(141 if stdout_closed() else 0)
 
 
 def guarded(command: Callable[..., int]) -> Callable[..., None]:

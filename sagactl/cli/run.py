@@ -19,6 +19,7 @@ from sagactl.core.saga import Saga, replay
 from sagactl.core.states import SagaState
 from sagactl.errors import ConflictError, NotFoundError, UsageError
 from sagactl.model import Definition
+from sagactl.plain import dumps
 from sagactl.ports import Surroundings
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -56,7 +57,7 @@ def run(
     if known is None:
         first = started(loaded.definition, params, saga_id=saga_id or new_id(loaded.definition.saga),
                         file="" if file == "-" else file, data=data, at_s=time.time(), holder=wiring.me())
-        turn = _first_turn(first, lambda: _next_turn(database, first.id, loaded.definition, params))
+        turn = _first_turn(first, lambda: _raced(database, first.id, loaded.definition, params, quiet))
     elif known.state not in (SagaState.RUNNING, SagaState.COMPENSATING):
         say(f"{known.id} exists already; nothing was run")
         return driving.report(database, known, quiet=quiet, as_json=json)
@@ -74,6 +75,14 @@ def _first_turn(first: e.SagaStarted, otherwise: Callable[[], wiring.Turn]) -> w
         return replay([first]), [first], around
 
     return wiring.Turn(id=first.id, token=first.token, prepare=prepare, otherwise=otherwise)
+
+
+def _raced(database: Path, saga_id: str, definition: Definition, params: dict[str, Any], quiet: bool) -> wiring.Turn:  # noqa: FBT001
+    """Another process has started the same saga just now: go on with it, or find it held."""
+    turn = _next_turn(database, saga_id, definition, params)
+    if quiet:
+        result(saga_id)
+    return turn
 
 
 def _next_turn(database: Path, saga_id: str, definition: Definition, params: dict[str, Any]) -> wiring.Turn:
@@ -96,7 +105,7 @@ def _known(database: Path, saga_id: str | None, definition: Definition, params: 
         return None
     different = [what for what, same in (
         ("another definition", known.definition.fingerprint() == definition.fingerprint()),
-        ("other parameters", dict(known.started.params) == params),
+        ("other parameters", dumps(dict(known.started.params)) == dumps(params)),
     ) if not same]
     if different:
         raise ConflictError(f"--id {saga_id} names a saga with {' and '.join(different)}",

@@ -11,7 +11,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -169,3 +169,13 @@ def alive(database: Path, saga: Saga) -> list[str]:
     from sagactl.execution.executor import running_steps
 
     return running_steps(Evidence(database), saga)
+
+
+def put_away(database: Path, before: Saga, secrets: Mapping[str, str] | None) -> None:
+    """Tidy up the evidence of a saga that was just abandoned; a failure is a warning. See executor.put_away."""
+    from sagactl.execution import executor
+
+    try:
+        executor.put_away(Evidence(database), before, secrets)
+    except (OSError, StoreError) as error:
+        warn(f"{before.id} is abandoned, but its evidence can't be tidied up: {error}")

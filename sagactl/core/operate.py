@@ -11,6 +11,7 @@ from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
 from sagactl.core.states import STEP_TABLE, SagaState, StepState
 from sagactl.errors import ConflictError, NotFoundError
+from sagactl.model import Step
 
 
 class Word(StrEnum):
@@ -50,10 +51,10 @@ def resume(saga: Saga, by: Actor, at_s: float) -> e.Event | None:
 
 
 def compensate(saga: Saga, by: Actor, reason: str, at_s: float) -> e.Event | None:
-    """The event that turns a saga back on request; None where it has turned already.
+    """The event that turns a saga back on request; None where it has turned, or been asked to, already.
 
     Raises:
-        ConflictError: abandoned, past its pivot, or the pivot is in doubt.
+        ConflictError: abandoned, past its pivot, or a doubt stands in the way.
     """
     if saga.state in (SagaState.COMPENSATING, SagaState.COMPENSATED):
         return None
@@ -63,17 +64,24 @@ def compensate(saga: Saga, by: Actor, reason: str, at_s: float) -> e.Event | Non
         raise ConflictError(f"{saga.id} is past its pivot: there is no way back",
                             hint=f"go on forward: sagactl resume {saga.id}")
     for step in saga.definition.steps:
-        if step.pivot and saga.steps[step.id].state is StepState.IN_DOUBT and saga.state is not SagaState.RUNNING:
-            hint = f"sagactl resolve {saga.id} --step {step.id} --as landed|not-landed --reason TEXT"
-            raise ConflictError(f"whether {saga.id} is past its pivot {step.id} is in doubt", hint=hint)
-    for name, view in saga.steps.items():
-        if view.state is StepState.IN_DOUBT and view.last is not None and view.last.processes_left:
-            pids = ", ".join(str(pid) for pid in view.last.processes_left)
-            hint = f"end them, then: sagactl resolve {saga.id} --step {name} --as landed|not-landed --reason TEXT"
-            raise ConflictError(f"processes of step {name} of {saga.id} may still be at work: pid {pids}", hint=hint)
+        _look_for_obstacle(saga, step)
     if saga.state is SagaState.ESCALATED and saga.turn is not None:
         return e.CompensationResumed(at_s=at_s, by=by)
-    return e.CompensationRequested(at_s=at_s, by=by, reason=reason)
+    return None if saga.requested is not None else e.CompensationRequested(at_s=at_s, by=by, reason=reason)
+
+
+def _look_for_obstacle(saga: Saga, step: Step) -> None:
+    """Raise ConflictError where a doubt about this step keeps the saga from being undone."""
+    view, running = saga.steps[step.id], saga.state is SagaState.RUNNING
+    if view.state is not StepState.IN_DOUBT:
+        return
+    hint = f"sagactl resolve {saga.id} --step {step.id} --as landed|not-landed --reason TEXT"
+    if view.last is not None and view.last.processes_left:
+        pids = ", ".join(str(pid) for pid in view.last.processes_left)
+        raise ConflictError(f"processes of step {step.id} of {saga.id} may still be at work: pid {pids}",
+                            hint=f"end them, then: {f'sagactl resume {saga.id}' if running else hint}")
+    if step.pivot and not running:
+        raise ConflictError(f"whether {saga.id} is past its pivot {step.id} is in doubt", hint=hint)
 
 
 def resolve(saga: Saga, step: str, word: Word, by: Actor, reason: str, at_s: float) -> e.Event:

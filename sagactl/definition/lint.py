@@ -86,7 +86,9 @@ def _code_of_interpreter(name: str, words: Sequence[str], rest: range) -> set[in
                 attached = cluster.end() < len(word) and name not in _SHELLS
                 skipped = word.count("o") if name in _SHELLS else 0
                 found |= {at} if attached else _first_plain(words, at, skipped)
-            option_before = True
+            option_before = not (name in _SHELLS and re.fullmatch(r"[-+][aefhkmnuvx]+", word))
+            if name == "python" and word == "-m":
+                break  # A module: what follows is its own.
         elif _program(word) in _CODE_LETTERS or (not option_before and name != "su"):
             break  # Another interpreter, or a script: what follows is its own.
         else:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sagactl.definition.diagnostics import DefinitionError, Problem, did_you_mean, plain, shown
-from sagactl.definition.reading import DEPTH_MAX, read
+from sagactl.definition.reading import DEPTH_MAX, FILE_BYTES_MAX, read
 from sagactl.definition.values import complaint
 from sagactl.errors import InvalidError
 from sagactl.model import Definition
@@ -65,6 +65,8 @@ def parse_params_file(data: bytes, file: str) -> Mapping[str, object]:
     Raises:
         DefinitionError: it is none.
     """
+    if data.lstrip().startswith(b"{") and len(data) <= FILE_BYTES_MAX and (values := _json_mapping(data)) is not None:
+        return values
     source, root, problems = read(data, file)
     found = list(problems)
     if not found and not isinstance(root.value, dict):
@@ -72,8 +74,16 @@ def parse_params_file(data: bytes, file: str) -> Mapping[str, object]:
         found.append(Problem(code="SG203", span=root.span, message=message))
     if found:
         raise DefinitionError(source.diagnose(found))
-    values: dict[str, object] = root.plain()
-    return values
+    return dict(root.plain())
+
+
+def _json_mapping(data: bytes) -> dict[str, object] | None:
+    """JSON's own reading of a mapping; None where it is no JSON, or says something twice: YAML's reader tells why."""
+    try:
+        found: object = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _typed(text: str, kind: str) -> tuple[object, str]:

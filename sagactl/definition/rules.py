@@ -28,6 +28,8 @@ def problems_of_rules(source: Source, root: Node) -> Iterator[Problem]:
         yield from _undo_of_what_goes_on(root, step)
         yield from _secrets(root, step)
         yield from _said_twice(step)
+        yield from _none_that_is_no_word(step)
+        yield from _variable_and_secret(root, step)
     for secret in root.under("secrets").values():
         file = secret.get("file")
         if file and "${" in file.string:
@@ -96,3 +98,23 @@ def _said_twice(step: Node) -> Iterator[Problem]:
         if name in OF_THE_ACTION and name in step.fields:
             yield Problem(code="SG208", span=node.head, message=f"`{name}` is said by the step and by its action",
                           help="the step's is its action's: keep one of the two")
+
+
+def _none_that_is_no_word(step: Node) -> Iterator[Problem]:
+    """`undo: none` has a meaning; elsewhere `none` would be a program of that name."""
+    for name in ("action", "check"):
+        node = step.get(name)
+        if node and node.value == "none":
+            yield Problem(code="SG208", span=node.span, message=f"`{name}: none` would run a program called `none`",
+                          help="leave the field out" if name == "check" else "`true` is the command that does nothing")
+
+
+def _variable_and_secret(root: Node, step: Node) -> Iterator[Problem]:
+    """A secret reaches a command under its name: a variable of that name would have no effect."""
+    secrets = {item.string for item in step.under_items("secrets")}
+    commands = [step, *(step.get(name) for name in ("action", "undo", "check"))]
+    for holder in (root, *commands):
+        for name, node in (holder.under("env") if holder else {}).items():
+            if name in secrets:
+                yield Problem(code="SG208", span=node.head, message=f"`{name}` is a secret of `{id_of(step)}` too",
+                              help="give one of the two another name")

@@ -22,8 +22,12 @@ OUTPUT_BYTES_MAX: Final = 64 * 1024
 STDOUT_BYTES_MAX: Final = 1024 * 1024
 """A stdout that a JSON Pointer looks into is parsed in memory."""
 
+MASK_DEPTH_MAX: Final = 16
+"""Folders below each other that masking descends: each holds a descriptor."""
+
 _CHUNK: Final = 1024 * 1024
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -59,25 +63,17 @@ def outputs(folder: Path, declared: Mapping[str, Output], secrets: Mapping[str, 
     return Outputs(values, "; ".join(problems), undeclared)
 
 
-def mask(folder: Path, secrets: Iterable[str]) -> None:
-    """Overwrite every secret in the streams and output files of an attempt with as many `*`, in place.
+def mask(folder: Path, secrets: Iterable[str]) -> tuple[str, ...]:
+    """Overwrite every secret in the files of an attempt with as many `*`, in place; the names that could not be.
 
-    Only regular files of the attempt's own: what has a second name may be somebody else's. Raises OSError.
+    Only regular files of the attempt's own: what has a second name may be somebody else's. A file that vanishes
+    meanwhile is a daemon's, and its affair.
     """
     texts = [secret.encode("utf-8", "surrogateescape") for secret in secrets if secret]
-    if not texts:
-        return
-    for place in (folder, folder / "outputs"):
-        try:
-            descriptor = os.open(place, _FOLDER)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        try:
-            for name in os.listdir(descriptor):
-                if name != record.NAME:
-                    _mask_file(descriptor, name, texts)
-        finally:
-            os.close(descriptor)
+    failed: list[str] = []
+    if texts:
+        _mask_folder(str(folder), None, texts, failed)
+    return tuple(failed)
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
@@ -153,12 +149,40 @@ def _undeclared(folder: Path, declared: Mapping[str, Output]) -> tuple[str, ...]
     return tuple(name for name in names if not name.startswith(".") and name not in files)[:20]
 
 
-def _mask_file(folder: int, name: str, texts: list[bytes]) -> None:
-    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+def _mask_folder(path: str, parent: int | None, texts: list[bytes], failed: list[str], depth: int = 0) -> None:
+    """One folder and those below it, by descriptor: no name is followed through a link."""
+    try:
+        descriptor = os.open(path, _FOLDER, dir_fd=parent)
+    except FileNotFoundError:
         return
-    os.chmod(name, 0o600, dir_fd=folder)
-    descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        failed.append(path)
+        return
+    try:
+        for name in os.listdir(descriptor):
+            try:
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    if depth == MASK_DEPTH_MAX:
+                        failed.append(name)
+                    else:
+                        _mask_folder(name, descriptor, texts, failed, depth + 1)
+                elif stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and name != record.NAME:
+                    _mask_file(name, descriptor, texts)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                failed.append(name)
+    finally:
+        os.close(descriptor)
+
+
+def _mask_file(name: str, folder: int, texts: list[bytes]) -> None:
+    try:
+        descriptor = os.open(name, _WRITE, dir_fd=folder)
+    except PermissionError:
+        os.chmod(name, 0o600, dir_fd=folder)
+        descriptor = os.open(name, _WRITE, dir_fd=folder)
     try:
         overlap = max(len(text) for text in texts) - 1
         at = 0

@@ -171,7 +171,7 @@ class SupervisedExecutor:
         assert found.outcome is not None
         folder, outcome = self._folder(job.saga, job.attempt), found.outcome
         how, number = How(outcome["how"]), outcome.get("errno")
-        capture.mask(folder, job.secrets.values())
+        unmasked = capture.mask(folder, job.secrets.values())
         succeeded = how is How.EXITED and outcome.get("status") == 0
         wanted = job.outputs if how not in (How.NOT_STARTED, How.BUSY, How.NEVER_STARTED) else {}
         read = capture.outputs(self._judged(job), wanted, job.secrets)
@@ -187,8 +187,12 @@ class SupervisedExecutor:
             stderr_tail="" if succeeded else capture.masked(tail(folder / "stderr", STDERR_TAIL_BYTES),
                                                             job.secrets.values()),
             processes_left=tuple(outcome.get("left", ())),
-            warnings=tuple(f"wrote the output {name}, which is not declared" for name in read.undeclared)
-            if job.attempt.phase is Phase.ACTION else (),
+            warnings=(
+                *(f"left {capture.masked(name, job.secrets.values())}, in which secrets could not be masked"
+                  for name in unmasked),
+                *(f"wrote the output {name}, which is not declared"
+                  for name in read.undeclared if job.attempt.phase is Phase.ACTION),
+            ),
         )
 
     async def _outlive(self, job: Job, found: record.Record) -> Ending:
@@ -260,6 +264,23 @@ def running_steps(evidence: Evidence, saga: Saga) -> list[str]:
         ):
             found.append(name)
     return found
+
+
+def put_away(evidence: Evidence, saga: Saga, secrets: Mapping[str, str] | None) -> None:
+    """Mask and fold what an abandoned saga left; `saga` as it was before. Without `secrets` raw streams are removed.
+
+    Raises OSError, StoreError.
+    """
+    for name, view in saga.steps.items():
+        if view.live is None or not saga.by_id[name].secrets:
+            continue
+        folder = evidence.saga_folder(saga.started.token) / attempt_name(saga, view.live)
+        if secrets is not None:
+            capture.mask(folder, [secrets[each] for each in saga.by_id[name].secrets])
+        else:
+            for stream in ("stdout", "stderr"):
+                (folder / stream).unlink(missing_ok=True)
+    evidence.fold(saga.started.token)
 
 
 def _runs(folder: Path, identity: str) -> bool:

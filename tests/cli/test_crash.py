@@ -227,3 +227,23 @@ def test_abandon_is_a_conflict_while_a_command_is_alive(tmp_path: Path) -> None:
     built.again("abandon", "t", "--reason", "enough").stderr("still running: a").exits(5)
     (tmp_path / "go").write_text("go\n")
     built.again("resume", "t").chatty().exits(0)
+
+
+def test_an_abandoned_saga_leaves_no_secret_and_no_loose_evidence(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+secrets: {{TOKEN: {{env: THE_TOKEN}}}}
+steps:
+  - id: a
+    secrets: [TOKEN]
+    action: {script('echo "$TOKEN"', ONCE, 'echo gone > gone')}
+    undo: none
+""").env(THE_TOKEN="hunter2")
+    built.fifo("gone")
+    dies(built)
+    assert (tmp_path / "gone").read_text() == "gone\n"
+    while built.again("abandon", "t", "--reason", "enough").env(THE_TOKEN="hunter2").finished().code:
+        pass
+    (folder,) = [path for path in (tmp_path / "state/sagactl/sagas.db.d").iterdir() if path.is_dir()]
+    assert sorted(path.name for path in folder.iterdir()) == ["folded", "lock"]
+    assert "hunter2" not in (folder / "folded").read_text()
+    assert "*******" in (folder / "folded").read_text()

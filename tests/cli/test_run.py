@@ -375,12 +375,12 @@ def test_too_few_descriptors_are_a_clear_error_and_the_saga_is_resumable(tmp_pat
 def test_of_three_runs_with_one_id_at_once_one_works_and_two_say_that_it_is_held(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo ran >> log; read go < go', undo: none}\n")
     built.fifo("go")
-    processes = [built.start("run", "saga.yaml", "--id", "t") for _ in range(3)]
+    processes = [built.start("run", "saga.yaml", "--id", "t", "-q") for _ in range(3)]
     codes: list[int | None] = []
     while len(codes) < 2:
         for process in [each for each in processes if each.poll() is not None]:
             codes.append(process.returncode)
-            process.communicate()
+            assert process.communicate()[0] == "t\n"
             processes.remove(process)
     (tmp_path / "go").write_text("go\n")
     processes[0].communicate(timeout=30)
@@ -392,3 +392,44 @@ def test_a_database_that_is_not_ours_gets_no_company(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("not a database, and long enough to have a header of a hundred bytes" * 3)
     saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: none}\n").run("--db", "other").stderr("other").exits(7)
     assert not (tmp_path / "other.d").exists()
+
+
+def test_json_parameters_are_read_as_json(tmp_path: Path) -> None:
+    text = json.dumps({"x": "hi \U0001F600"})
+    saga(tmp_path, """
+params: {x: {type: string}}
+steps:
+  - {id: a, env: {X: "${params.x}"}, action: 'printf %s "$X" > got', undo: none}
+""").file("p.json", text).run("--params-file", "p.json").chatty().file_after("got", "hi \U0001F600").exits(0)
+
+
+def test_true_and_one_are_other_parameters(tmp_path: Path) -> None:
+    built = saga(tmp_path, "params: {l: {type: array}}\nsteps:\n"
+                 "  - {id: a, env: {L: '${params.l}'}, action: 'true', undo: none}\n")
+    built.run("-p", "l=[true]").chatty().exits(0)
+    built.run("-p", "l=[1]").stderr("other parameters").exits(5)
+
+
+def test_nobody_at_stdin_is_no_bug(tmp_path: Path) -> None:
+    for line, code in (("run -", 3), ("compensate x", 4), ("--version", 0)):
+        done = subprocess.run(["sh", "-c", f"exec {shlex.join(SAGACTL)} {line} <&-"], cwd=tmp_path, timeout=30,
+                              env=environment(tmp_path), check=False, capture_output=True, text=True)
+        assert (done.returncode, "a bug in sagactl" in done.stderr) == (code, False), done.stderr
+
+
+def test_secrets_are_masked_below_folders_and_what_can_not_be_masked_is_named(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+secrets: {TOKEN: {env: THE_TOKEN}}
+steps:
+  - id: a
+    secrets: [TOKEN]
+    action: |
+      cd "$SAGA_OUTPUT_DIR"; mkdir .deep; echo $TOKEN > .deep/reply
+      for i in $(seq 20); do mkdir .d; cd .d; done
+      exit 1
+    on_failure: pause
+    undo: none
+""")
+    built.env(THE_TOKEN="hunter2").run().chatty().stderr("in which secrets could not be masked").exits(12)
+    for path in (tmp_path / "state").rglob("*"):
+        assert not path.is_file() or b"hunter2" not in path.read_bytes(), path

@@ -363,6 +363,11 @@ def test_a_request_turns_a_live_saga_round() -> None:
     assert (drive.saga.turn.cause, drive.saga.turn.text) == (Cause.REQUEST, "changed my mind")
 
 
+def test_a_second_request_says_nothing_new() -> None:
+    drive = Drive.of(step("a")).compensate()
+    assert operate.compensate(drive.saga, ACTOR, "again", 0.0) is None
+
+
 def test_a_completed_saga_is_compensated_on_request() -> None:
     drive = Drive.of(*chain("a", "b")).end("a", "ok").end("b", "ok").compensate().end("b", "ok").end("a", "ok")
     assert drive.saga.state is SagaState.COMPENSATED

@@ -79,7 +79,7 @@ CODE = [
     "ssh, -p, 22, host, ls, REF", "xargs, sh, -c, 'echo a', bash, -c, REF",
 ]  # fmt: skip
 DATA = [
-    "sh, -c, 'echo \"$1\"', sh, a=REF", "python, script.py, -c, a=REF", "sh, script.sh, a=REF", "awk, -v, a=REF, x",
+    "sh, -c, 'echo \"$1\"', sh, a=REF", "python, script.py, -c, a=REF", "python3, -m, mod, -c, a=REF", "bash, -x, s.sh, -c, a=REF", "sh, script.sh, a=REF", "awk, -v, a=REF, x",
     "awk, -f, prog.awk, a=REF", "ssh, a=REF, ls", "tool, -c, a=REF", "bash, -e, script, a=REF", "perl, -ne, x, a=REF",
 ]  # fmt: skip
 

@@ -68,6 +68,10 @@ RULES = {
     "going on by default": (two("undo: none", "undo: [x]") + "defaults: {on_failure: continue}", ["SG304"]),
     "a pivot beside a step": (two("undo: none, pivot: true", "undo: none, needs: []"), ["SG305"]),
     "a secret of no one": (one("action: [x], secrets: [T]"), ["SG306"]),
+    "an action that is none": (one("action: none"), ["SG208"]),
+    "a check that is none": (one("action: [x], check: none"), ["SG208"]),
+    "a secret and a variable of one name": (
+        "saga: s\nsecrets: {T: {env: T}}\nsteps:\n  - {id: a, action: [x], undo: none, secrets: [T], env: {T: x}}\n", ["SG208"]),
     "a setting said twice": (one("action: {run: [x], timeout: 1s}, timeout: 2s"), ["SG208"]),
     "a secret file by reference": (f"secrets: {{A: {{file: '${{env.H}}/x'}}}}\n{HEAD}steps:\n{STEP}", ["SG406"]),
     "a parameter without a type": (params("{default: 1}"), ["SG202"]),
