@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sagactl.cli.main import app
+from sagactl.definition.loading import load
 from tests.generated import README, drawn, with_generated
 
 
@@ -23,3 +24,9 @@ def test_the_readme_names_every_command_and_every_option() -> None:
 def test_the_readme_has_exactly_two_set_up_commands_of_one_line_each() -> None:
     found = re.findall(r"^## (.+?)\n(?:(?!^## ).)*?```sh\n(.*?)```", README.read_text(), re.DOTALL | re.MULTILINE)
     assert [(title, command.count("\n")) for title, command in found] == [("Quick start", 1), ("Tests", 1)]
+
+
+def test_every_definition_in_the_readme_is_valid_without_a_warning() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    assert blocks
+    assert [load(block.encode(), "README.md").warnings for block in blocks] == [()] * len(blocks)

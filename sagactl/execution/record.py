@@ -21,6 +21,7 @@ SLOT_BYTES: Final = 512
 CLAIM, STARTED, OUTCOME = range(3)
 NAME: Final = "record"
 STOP_NAME: Final = "stop"
+LOCK_POLL_S: Final = 0.01
 LOCK_RETRY_S: Final = 0.2
 """Between vfork and exec a child holds its parent's locks: a taker tries this long before it believes them."""
 
@@ -118,7 +119,7 @@ def take_lock(descriptor: int, kind: int, retry_s: float = LOCK_RETRY_S) -> bool
         except BlockingIOError:
             if time.monotonic() >= deadline_s:
                 return False
-            time.sleep(0.01)
+            time.sleep(LOCK_POLL_S)
         else:
             return True
 
