@@ -24,7 +24,8 @@ class StepView:
     """Where a step stands. `live` is the attempt whose intent has no outcome; `last` how its latest command ended.
 
     `spent`, `checks_spent` and `lost` count within the present budget; `lost` those in a row that nobody saw the end
-    of. `retry_at_s` None: no further attempt. `check_at_s` None: no check to ask. `numbers` are the highest attempt
+    of. `retry_at_s` None: no further attempt. `check_at_s` None: no check to ask. `delay_s`: how
+    long the later of them was to wait when that was said. `numbers` are the highest attempt
     numbers by phase. `forward` is the state that going back found the step in.
     """
 
@@ -39,6 +40,7 @@ class StepView:
     lost: int = 0
     retry_at_s: float | None = None
     check_at_s: float | None = None
+    delay_s: float = 0.0
     outputs: Mapping[str, str] = field(default_factory=dict)
     problem: e.CompensationFailed | None = None
 
@@ -144,7 +146,7 @@ def _begin(first: e.SagaStarted) -> Saga:
 def _evolve_saga(saga: Saga, event: e.Event) -> Saga:
     match event:
         case e.HolderChanged(holder=holder):
-            clamped = {name: _clamp(saga.by_id[name], view, event.at_s) for name, view in saga.steps.items()}
+            clamped = {name: _clamp(view, event.at_s) for name, view in saga.steps.items()}
             return replace(saga, holder=holder, steps=clamped)
         case e.DeadlinePassed():
             return replace(saga, deadline_passed=True)
@@ -214,7 +216,8 @@ def _start(view: StepView, attempt: Attempt) -> StepView:
 
 
 def _end(view: StepView, event: e.AttemptEnded) -> StepView:
-    ended = replace(view, live=None)
+    times_s = [at_s for at_s in (event.retry_at_s, event.check_at_s) if at_s is not None]
+    ended = replace(view, live=None, delay_s=max([0.0, *(at_s - event.at_s for at_s in times_s)]))
     match event:
         case e.ActionVoided() | e.UndoVoided():
             return replace(ended, retry_at_s=event.retry_at_s)
@@ -282,11 +285,10 @@ def _fresh(view: StepView, at_s: float) -> StepView:
     return replace(view, spent=0, lost=0, retry_at_s=at_s)
 
 
-def _clamp(step: Step, view: StepView, at_s: float) -> StepView:
-    """No wait is longer than its configured delay, whatever the clock did while nobody held the saga."""
-    command = step.undo if view.state is StepState.COMPENSATING else step.action
-    if view.retry_at_s is not None and isinstance(command, Command):
-        view = replace(view, retry_at_s=min(view.retry_at_s, at_s + command.retry.max_delay_s))
-    if view.check_at_s is not None and step.check is not None:
-        view = replace(view, check_at_s=min(view.check_at_s, at_s + step.check.retry.max_delay_s))
+def _clamp(view: StepView, at_s: float) -> StepView:
+    """No wait is longer than it was when it began, whatever the clock did while nobody held the saga."""
+    if view.retry_at_s is not None:
+        view = replace(view, retry_at_s=min(view.retry_at_s, at_s + view.delay_s))
+    if view.check_at_s is not None:
+        view = replace(view, check_at_s=min(view.check_at_s, at_s + view.delay_s))
     return view

@@ -23,7 +23,6 @@ from sagactl.core.parts import Actor
 from sagactl.errors import LockedError, StoreError
 from sagactl.execution import record
 
-FOLDED = "folded"
 KEPT_BYTES_MAX = 64 * 1024
 """Of each stream of an attempt, its end is kept when a saga is final."""
 
@@ -70,7 +69,7 @@ class Evidence:
     def folded(self, token: str) -> dict[str, dict[str, Any]]:
         """What was folded of a saga, by attempt name; empty where nothing was."""
         try:
-            text = (self.saga_folder(token) / FOLDED).read_text("utf-8", "surrogateescape")
+            text = (self.saga_folder(token) / record.FOLDED).read_text("utf-8", "surrogateescape")
         except FileNotFoundError:
             return {}
         lines = [json.loads(line) for line in text.splitlines()]
@@ -92,7 +91,7 @@ class Evidence:
             known = self.folded(token)
             for path in attempts:
                 known.setdefault(path.name, _attempt(path))
-            _write_whole(folder / FOLDED, "".join(json.dumps(line) + "\n" for line in known.values()))
+            _write_whole(folder / record.FOLDED, "".join(json.dumps(line) + "\n" for line in known.values()))
             for path in attempts:
                 shutil.rmtree(path)
         except FileNotFoundError:

@@ -21,6 +21,7 @@ SLOT_BYTES: Final = 512
 CLAIM, STARTED, OUTCOME = range(3)
 NAME: Final = "record"
 STOP_NAME: Final = "stop"
+FOLDED: Final = "folded"
 LOCK_POLL_S: Final = 0.01
 LOCK_RETRY_S: Final = 0.2
 """Between vfork and exec a child holds its parent's locks: a taker tries this long before it believes them."""
@@ -96,6 +97,21 @@ def read(folder: str) -> Record | None:
     if slots[CLAIM] is None:
         raise DamagedRecordError(f"{folder}/{NAME} has an empty claim")
     return Record(slots[CLAIM], slots[STARTED], slots[OUTCOME])
+
+
+def was_folded(folder: str) -> bool:
+    """Whether an attempt is among those that were folded away with their records when their saga was final.
+
+    Asked after a claim that succeeded: the fold is whole before a record goes, so such a claim can't be missed.
+    """
+    saga, name = os.path.split(folder)
+    try:
+        with open(os.path.join(saga, FOLDED), encoding="utf-8", errors="surrogateescape") as file:
+            return any(json.loads(line)["attempt"] == name for line in file)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError):
+        return True  # what can't be read may name it: then it is not run
 
 
 def is_held(path: str, retry_s: float = LOCK_RETRY_S) -> bool:

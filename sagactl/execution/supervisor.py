@@ -147,6 +147,10 @@ class Supervisor:
             return
         attempt = Attempt(request, descriptor)
         self.attempts[attempt.id] = attempt
+        if record.was_folded(request["folder"]):
+            attempt.outcome = {"how": "never_started"}
+            self.finish(attempt)
+            return
         try:
             attempt.process = spawn(request)
         except (OSError, ValueError) as error:

@@ -38,7 +38,7 @@ PLANTED = (
            "stands = state is StepState.COMMITTED", "compensated means that nothing with an undo is left"),
     Mutant("saga", "past_pivot = saga.past_pivot or (", "past_pivot = (False and ",
            "nothing is undone past a committed pivot"),
-    Mutant("saga", "min(view.retry_at_s, at_s + command.retry.max_delay_s)", "view.retry_at_s + 100.0",
+    Mutant("saga", "min(view.retry_at_s, at_s + view.delay_s)", "view.retry_at_s + 100.0",
            "no wait is longer than its configured delay"),
     Mutant("saga", "view.prior if isinstance(state, History)", "StepState.PENDING if isinstance(state, History)",
            "a pending step has no effect"),

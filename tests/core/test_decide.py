@@ -467,7 +467,7 @@ def test_abandon_ends_an_unfinished_saga_once() -> None:
 
 
 def test_a_new_holder_waits_no_longer_than_the_configured_delay_whatever_the_clock_did() -> None:
-    drive = Drive.of(step("a", action=retrying(1, delay_s=5.0, max_delay_s=5.0))).at(1000.0).end("a", "fail")
+    drive = Drive.of(step("a", action=retrying(1, delay_s=5.0))).at(1000.0).end("a", "fail")
     drive.now_s = 10.0
     drive.push(e.HolderChanged(at_s=10.0, holder=ACTOR))
     assert decide(drive.saga, 10.0) == (Wait(15.0),)

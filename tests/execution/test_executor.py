@@ -10,7 +10,9 @@ import anyio
 
 from sagactl.core.parts import How
 from sagactl.execution import processes, record
+from sagactl.execution.channel import Supervisors
 from sagactl.execution.executor import SupervisedExecutor, running_steps
+from sagactl.execution.invocation import invocation
 from sagactl.model import Argv, Output
 from tests.execution.conftest import Lab
 
@@ -249,6 +251,22 @@ def test_an_output_is_not_read_through_a_link(lab: Lab) -> None:
     outputs = {"out": Output()}
     ending = lab.start(lab.job('ln -s /etc/passwd "$SAGA_OUTPUT_DIR/out"', outputs=outputs))
     assert (dict(ending.outputs), "output out can't be read" in ending.outputs_error) == ({}, True)
+
+
+def test_a_request_that_outlived_its_saga_is_not_run(lab: Lab) -> None:
+    """A stopped supervisor goes on after somebody else has claimed the attempt for nobody, and folded it away."""
+    job = lab.job("touch ran")
+    request = {**invocation(job, str(lab.attempt_folder(job)), str(lab.folder)), "id": OWN["id"], "boot": OWN["boot"],
+               "umask": 0o022}
+    assert running_steps(lab.evidence, job.saga) == []
+    lab.evidence.fold(lab.token)
+
+    async def late() -> None:
+        async with Supervisors() as supervisors:
+            await supervisors.with_room().run(request)
+
+    anyio.run(late)
+    assert not (lab.folder / "ran").exists()
 
 
 def test_outputs_have_limits_and_are_text(lab: Lab) -> None:
