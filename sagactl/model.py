@@ -11,12 +11,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 from sagactl.plain import dumps, from_plain, to_plain
-
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Phase(StrEnum):

@@ -21,20 +21,20 @@ def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = 
     """
     reason_text(reason, required=True)
     database = database_path(db)
-    seen: list[Saga] = []
 
     def word(now: Saga, at_s: float) -> e.Event | None:
         alive = wiring.alive(database, now)
         if alive:
             raise ConflictError(f"{now.id} has a command that is still running: {', '.join(alive)}",
                                 hint=f"sagactl resume {now.id} waits for it, and ends it on Ctrl-C twice")
-        seen.append(now)
-        return operate.abandon(now, wiring.me(), reason, at_s)
+        event = operate.abandon(now, wiring.me(), reason, at_s)
+        if event is not None:
+            wiring.mask_left(database, now, _secrets(now))  # before the event: nothing looks at them after it
+        return event
 
     after, changed = saying.record(database, saga, word)
-    if changed:
-        wiring.put_away(database, seen[-1], _secrets(after))
-    else:
+    wiring.fold(database, after)
+    if not changed:
         say(f"{after.id} was abandoned already")
     driving.tell(after, quiet=quiet)
     if quiet:

@@ -12,7 +12,7 @@ from sagactl.cli import abandon, compensate, events, inspect, resolve, resume, r
 from sagactl.cli import list as list_command
 from sagactl.cli.output import complain, hint, prepare_streams, result, say, stdout_closed
 from sagactl.cli.wiring import user_umask
-from sagactl.errors import EXIT_CODES, SagactlError
+from sagactl.errors import EXIT_CODES, SagactlError, StoreError
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, rich_markup_mode=None,
@@ -46,6 +46,8 @@ def finish(command: Callable[[], int]) -> int:
         return 130
     except (SagactlError, BaseExceptionGroup) as error:
         return report(error)
+    except OSError as error:
+        return complain(StoreError(f"can't read or write: {error}", hint="look at that file, then try again"))
     except Exception as error:  # noqa: BLE001 - the last line of defence
         return report(error)
     return 141 if code == 0 and stdout_closed() else code

@@ -57,7 +57,7 @@ def run(
     if known is None:
         first = started(loaded.definition, params, saga_id=saga_id or new_id(loaded.definition.saga),
                         file="" if file == "-" else file, data=data, at_s=time.time(), holder=wiring.me())
-        turn = _first_turn(first, lambda: _raced(database, first.id, loaded.definition, params, quiet))
+        turn = _first_turn(first, lambda: _raced(database, first.id, loaded.definition, params, quiet=quiet))
     elif known.state not in (SagaState.RUNNING, SagaState.COMPENSATING):
         say(f"{known.id} exists already; nothing was run")
         return driving.report(database, known, quiet=quiet, as_json=json)
@@ -77,7 +77,9 @@ def _first_turn(first: e.SagaStarted, otherwise: Callable[[], wiring.Turn]) -> w
     return wiring.Turn(id=first.id, token=first.token, prepare=prepare, otherwise=otherwise)
 
 
-def _raced(database: Path, saga_id: str, definition: Definition, params: dict[str, Any], quiet: bool) -> wiring.Turn:  # noqa: FBT001
+def _raced(
+    database: Path, saga_id: str, definition: Definition, params: dict[str, Any], *, quiet: bool,
+) -> wiring.Turn:
     """Another process has started the same saga just now: go on with it, or find it held."""
     turn = _next_turn(database, saga_id, definition, params)
     if quiet:

@@ -171,11 +171,16 @@ def alive(database: Path, saga: Saga) -> list[str]:
     return running_steps(Evidence(database), saga)
 
 
-def put_away(database: Path, before: Saga, secrets: Mapping[str, str] | None) -> None:
-    """Tidy up the evidence of a saga that was just abandoned; a failure is a warning. See executor.put_away."""
+def mask_left(database: Path, saga: Saga, secrets: Mapping[str, str] | None) -> None:
+    """See executor.mask_left."""
     from sagactl.execution import executor
 
+    executor.mask_left(Evidence(database), saga, secrets)
+
+
+def fold(database: Path, saga: Saga) -> None:
+    """Tidy up the evidence of a saga that has ended; a failure is a warning. May be called twice."""
     try:
-        executor.put_away(Evidence(database), before, secrets)
-    except (OSError, StoreError) as error:
-        warn(f"{before.id} is abandoned, but its evidence can't be tidied up: {error}")
+        Evidence(database).fold(saga.started.token)
+    except StoreError as error:
+        warn(f"{saga.id} has ended, but {error}")

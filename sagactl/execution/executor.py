@@ -266,10 +266,10 @@ def running_steps(evidence: Evidence, saga: Saga) -> list[str]:
     return found
 
 
-def put_away(evidence: Evidence, saga: Saga, secrets: Mapping[str, str] | None) -> None:
-    """Mask and fold what an abandoned saga left; `saga` as it was before. Without `secrets` raw streams are removed.
+def mask_left(evidence: Evidence, saga: Saga, secrets: Mapping[str, str] | None) -> None:
+    """Mask what attempts without an outcome captured, none of which runs; without `secrets` their streams go.
 
-    Raises OSError, StoreError.
+    For a saga that is about to be abandoned: nobody will look at them again. Raises OSError.
     """
     for name, view in saga.steps.items():
         if view.live is None or not saga.by_id[name].secrets:
@@ -280,7 +280,6 @@ def put_away(evidence: Evidence, saga: Saga, secrets: Mapping[str, str] | None) 
         else:
             for stream in ("stdout", "stderr"):
                 (folder / stream).unlink(missing_ok=True)
-    evidence.fold(saga.started.token)
 
 
 def _runs(folder: Path, identity: str) -> bool:

@@ -247,3 +247,15 @@ steps:
     assert sorted(path.name for path in folder.iterdir()) == ["folded", "lock"]
     assert "hunter2" not in (folder / "folded").read_text()
     assert "*******" in (folder / "folded").read_text()
+
+
+def test_a_link_planted_where_a_lock_should_be_is_an_error_that_names_it(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"steps:\n  - id: a\n    action: {script(ONCE)}\n    undo: none\n")
+    dies(built)
+    (lock,) = (tmp_path / "state/sagactl/sagas.db.d").glob("*/lock")
+    lock.unlink()
+    lock.symlink_to(tmp_path / "saga.yaml")
+    before = (tmp_path / "saga.yaml").read_text()
+    for command in (["list"], ["resume", "t"], ["inspect", "t"]):
+        built.again(*command).stderr(str(lock)).exits(7)
+    assert (tmp_path / "saga.yaml").read_text() == before

@@ -14,6 +14,7 @@ from sagactl.execution.channel import Supervisors
 from sagactl.execution.executor import SupervisedExecutor, running_steps
 from sagactl.execution.invocation import invocation
 from sagactl.model import Argv, Output
+from sagactl.ports import Job
 from tests.execution.conftest import Lab
 
 OWN = {"id": "0123456789abcdef.0.action.1", "boot": processes.boot_id(), "supervisor": 1, "at": 0.0}
@@ -24,6 +25,23 @@ def claimed(lab: Lab, **changes: object) -> int:
     folder = lab.evidence.saga_folder(lab.token) / "0.action.1"
     folder.mkdir(parents=True, exist_ok=True)
     return record.claim(str(folder), {**OWN, **changes})
+
+
+def recovered_while_it_ends(lab: Lab, job: Job, descriptor: int) -> How:
+    """Recover a claimed attempt whose supervisor writes its outcome and lets go once the executor waits."""
+    async def both(executor: SupervisedExecutor) -> How:
+        async with anyio.create_task_group() as tasks:
+            async def end() -> None:
+                await anyio.wait_all_tasks_blocked()
+                record.write_slot(descriptor, record.OUTCOME, {"how": "exited", "status": 0, "at": 1.0})
+                os.close(descriptor)
+
+            tasks.start_soon(end)
+            ending = await executor.recover(job)
+        return ending.how
+
+    how: How = lab.run(both)
+    return how
 
 
 def test_an_attempt_that_is_claimed_already_is_not_run(lab: Lab) -> None:
@@ -54,18 +72,7 @@ def test_a_live_supervisor_is_waited_for(lab: Lab) -> None:
     job = lab.job("true")
     descriptor = claimed(lab)
 
-    async def both(executor: SupervisedExecutor) -> How:
-        async with anyio.create_task_group() as tasks:
-            async def end() -> None:
-                await anyio.wait_all_tasks_blocked()
-                record.write_slot(descriptor, record.OUTCOME, {"how": "exited", "status": 0, "at": 1.0})
-                os.close(descriptor)
-
-            tasks.start_soon(end)
-            ending = await executor.recover(job)
-        return ending.how
-
-    assert lab.run(both) is How.EXITED
+    assert recovered_while_it_ends(lab, job, descriptor) is How.EXITED
 
 
 def test_a_dead_supervisor_leaves_an_attempt_in_doubt(lab: Lab) -> None:
@@ -203,18 +210,7 @@ def test_a_record_that_is_just_being_written_is_read_again(lab: Lab) -> None:
     descriptor = claimed(lab)
     os.pwrite(descriptor, b"torn", record.OUTCOME * record.SLOT_BYTES)
 
-    async def both(executor: SupervisedExecutor) -> How:
-        async with anyio.create_task_group() as tasks:
-            async def end() -> None:
-                await anyio.wait_all_tasks_blocked()
-                record.write_slot(descriptor, record.OUTCOME, {"how": "exited", "status": 0, "at": 1.0})
-                os.close(descriptor)
-
-            tasks.start_soon(end)
-            ending = await executor.recover(job)
-        return ending.how
-
-    assert lab.run(both) is How.EXITED
+    assert recovered_while_it_ends(lab, job, descriptor) is How.EXITED
 
 
 def test_what_no_process_can_be_given_is_an_error_of_that_attempt_alone(lab: Lab) -> None:
