@@ -13,6 +13,7 @@ import typer
 from sagactl.cli import driving, wiring
 from sagactl.cli.options import Database, Json, Quiet, database_path
 from sagactl.cli.output import result, say
+from sagactl.cli.params import NoInput, Param, ParamFile, ParamsFile, bound, given
 from sagactl.cli.starting import new_id, read_file, started, surroundings
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, replay
@@ -25,16 +26,13 @@ from sagactl.ports import Surroundings
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def run(
+def run(  # noqa: PLR0913 - an argument for each option
     file: Annotated[str, typer.Argument(metavar="FILE", show_default=False, help="The definition; - for stdin.")],
-    param: Annotated[list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", show_default=False,
-                                                    help="A parameter; may be given several times.")] = None,
-    params_file: Annotated[str | None, typer.Option("--params-file", metavar="FILE", show_default=False,
-                                                    help="Parameters as YAML or JSON; - for stdin.")] = None,
+    *, param: Param = None, param_file: ParamFile = None, params_file: ParamsFile = None,
     saga_id: Annotated[str | None, typer.Option("--id", metavar="ID", show_default=False, help=(
         "An id of your own, which makes this command safe to repeat: the same id goes on with or reports its saga."
     ))] = None,
-    db: Database = None, quiet: Quiet = False, json: Json = False,
+    no_input: NoInput = False, db: Database = None, quiet: Quiet = False, json: Json = False,
 ) -> int:
     """Run a saga: all of its steps happen, or what happened is undone in reverse order.
 
@@ -44,13 +42,12 @@ def run(
 
     if saga_id is not None and not ID.fullmatch(saga_id):
         raise UsageError(f"--id {saga_id!r}: letters, digits, dot, _ and -, at most 128, the first a letter or digit")
-    if file == "-" and params_file == "-":
-        raise UsageError("the definition and the parameters can't both be read from stdin")
+    said = given(param, param_file, params_file, file=file)
     data = read_file(file)
     loaded = load(data, file)
     for warning in loaded.warnings:
         say(warning.render(), lines=True)
-    params = _params(loaded.definition, param or (), params_file)
+    params = bound(loaded.definition, said, no_input=no_input)
     database = database_path(db)
     publish = driving.publisher(quiet=quiet, as_json=json)
     known = _known(database, saga_id, loaded.definition, params)
@@ -113,10 +110,3 @@ def _known(database: Path, saga_id: str | None, definition: Definition, params: 
         raise ConflictError(f"--id {saga_id} names a saga with {' and '.join(different)}",
                             hint=f"sagactl inspect {saga_id} shows it; choose another id for this one")
     return known
-
-
-def _params(definition: Definition, pairs: Sequence[str], params_file: str | None) -> dict[str, Any]:
-    from sagactl.definition.parameters import bind, parse_pairs, parse_params_file
-
-    given = dict(parse_params_file(read_file(params_file), params_file)) if params_file else {}
-    return dict(bind(definition, {**given, **parse_pairs(definition, pairs)}))

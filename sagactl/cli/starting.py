@@ -25,11 +25,17 @@ ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def read_file(path: str) -> bytes:
-    """The bytes of a file that the user named; `-` is stdin. Raises NotFoundError."""
+    """The bytes of a file that the user named; `-` is stdin. Raises NotFoundError.
+
+    Of one that is too large no more than what shows that: it may have no end.
+    """
+    from sagactl.definition.reading import FILE_BYTES_MAX
+
     try:
         if path == "-":
-            return sys.stdin.buffer.read()
-        return Path(path).read_bytes()
+            return sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
+        with Path(path).open("rb") as file:
+            return file.read(FILE_BYTES_MAX + 1)
     except IsADirectoryError:
         raise NotFoundError(f"{path} is a folder, not a file") from None
     except OSError as error:
@@ -86,11 +92,22 @@ def surroundings(first: e.SagaStarted) -> Surroundings:
     return Surroundings(env={**env, **{name: first.env[name] for name in FROZEN if name in first.env}}, secrets=found)
 
 
+def known_secrets(first: e.SagaStarted) -> Mapping[str, str] | None:
+    """The secrets of a saga, to mask them; None where they can't be read any more."""
+    try:
+        return surroundings(first).secrets
+    except InvalidError:
+        return None
+
+
 def warn_of_changes(first: e.SagaStarted) -> None:
     """Say what is not as it was when the saga started; it goes on with what it was started with."""
     if first.file:
         try:
-            same = hashlib.sha256(Path(first.file).read_bytes()).hexdigest() == first.file_hash
+            if not Path(first.file).is_file():
+                raise FileNotFoundError  # a pipe would be waited for
+            with Path(first.file).open("rb") as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == first.file_hash
             changed = "" if same else "has changed"
         except OSError:
             changed = "is gone"

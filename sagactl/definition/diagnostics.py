@@ -1,7 +1,7 @@
 """What is wrong with a file, where, and how to mend it: values first, one rendering for people.
 
-A `Problem` is found at a span of the text; a `Source` makes a `Diagnostic` of it, which needs the text no more. Codes
-are stable: once published, one keeps its meaning. Knows nothing about YAML or about sagas.
+A `Problem` is found at a span of the text; a `Source` makes a `Diagnostic` of it, which needs the text no more.
+Knows nothing about YAML or about sagas; codes.py says what the codes mean.
 """
 
 from __future__ import annotations
@@ -15,56 +15,13 @@ from functools import cached_property
 
 from sagactl.errors import InvalidError
 
-CODES: dict[str, str] = {
-    "SG101": "the file is too large",
-    "SG102": "the file is not UTF-8",
-    "SG103": "the file holds a control character",
-    "SG104": "the file is not YAML",
-    "SG105": "the file is nested too deeply",
-    "SG106": "the file has too many values",
-    "SG107": "a text is too long",
-    "SG108": "a key stands twice in one mapping",
-    "SG109": "anchors and aliases are not accepted",
-    "SG110": "tags are not accepted",
-    "SG111": "the file holds a second document",
-    "SG112": "a key is no string",
-    "SG113": "the file is empty",
-    "SG114": "directives are not accepted",
-    "SG201": "a field is unknown",
-    "SG202": "a field is missing",
-    "SG203": "a value is not of the right kind",
-    "SG204": "a value is none of those that are known",
-    "SG205": "a value or name is not written as it should be",
-    "SG206": "a value is out of its bounds",
-    "SG207": "a value stands twice in a list",
-    "SG208": "a field has no effect where it stands",
-    "SG301": "two steps have one id",
-    "SG302": "a step needs a step that does not exist",
-    "SG303": "steps need each other in a circle",
-    "SG304": "on_failure: continue without undo: none",
-    "SG305": "a pivot is not ordered against every other step",
-    "SG306": "a secret is not declared",
-    "SG307": "the rule of a parameter contradicts itself",
-    "SG401": "a ${…} is no reference",
-    "SG402": "a reference to an unknown parameter",
-    "SG403": "a reference to an unknown step",
-    "SG404": "a reference to an unknown output",
-    "SG405": "a reference to an output that may not exist yet",
-    "SG406": "a reference where none is allowed",
-    "SG407": "a reference in a shell script",
-    "SG408": "a reference in what an interpreter runs as code",
-    "SG409": "a reference in a variable that decides what code runs",
-    "SG501": "a step has no undo",
-    "SG502": "an argument that may be read as an option",
-    "SG503": "a pipeline hides the exit codes of its commands",
-}
-"""Each code and what it means in one line. SG1: the file, SG2: its shape, SG3: rules of sagas, SG4: references,
-SG5: warnings."""
-
 SHOWN_MAX = 100
 """Diagnostics in one message: nobody reads more, and a hostile file could have 50,000."""
 LINE_SHOWN_MAX = 120
 VALUE_SHOWN_MAX = 60
+NAMES_SHOWN_MAX = 30
+COMPARED_MAX = 20
+HELP_LINE_MAX = 96
 _CLOSE_LENGTH_MAX = 64
 
 
@@ -82,6 +39,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Another place that belongs to a problem, and why."""
+
+    span: Span
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """Something that is wrong at a span. `code` is a key of CODES."""
 
@@ -89,6 +54,7 @@ class Problem:
     span: Span
     message: str
     help: str = ""
+    notes: tuple[Note, ...] = ()
 
     @property
     def severity(self) -> Severity:
@@ -96,37 +62,70 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A piece of a file: characters from 1, `end_column` exclusive, and the line that it begins on."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    source: str
+    label: str = ""
+
+    @property
+    def width(self) -> int:
+        """Of the caret: no longer than the line."""
+        end = self.end_column if self.end_line == self.line else len(self.source) + 1
+        return max(1, end - self.column)
+
+    def marked(self, sign: str) -> tuple[str, str]:
+        """The line, cut around the place where it is long, and what stands below it."""
+        cut = max(0, self.column - 1 - LINE_SHOWN_MAX * 2 // 3)
+        line = self.source[cut : cut + LINE_SHOWN_MAX]
+        before = self.column - 1 - cut
+        mark = " " * before + sign * max(1, min(self.width, len(line) - before))
+        return line, f"{mark} {self.label}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
-    """A problem with all that is needed to show it. `line` and `column` count characters from 1, `width` is that of
-    the caret, `source` the line that it points into.
-    """
+    """A problem with all that is needed to show it. `notes` are other places of the same file."""
 
     code: str
     message: str
     file: str
-    line: int
-    column: int
-    width: int
-    source: str
+    place: Place
     help: str = ""
+    notes: tuple[Place, ...] = ()
 
     @property
     def severity(self) -> Severity:
         return severity_of(self.code)
 
+    @property
+    def line(self) -> int:
+        return self.place.line
+
+    @property
+    def column(self) -> int:
+        return self.place.column
+
     def render(self) -> str:
         """The lines that a person reads, without a final newline and without control characters."""
-        cut = max(0, self.column - 1 - LINE_SHOWN_MAX * 2 // 3)
-        line = self.source[cut : cut + LINE_SHOWN_MAX]
-        caret = " " * (self.column - 1 - cut) + "^" * max(1, min(self.width, len(line) - (self.column - 1 - cut)))
-        gutter = " " * len(str(self.line))
-        lines = [
-            f"{self.severity}[{self.code}]: {self.message}",
-            f"{gutter}--> {self.file}:{self.line}:{self.column}",
-            f"{gutter} |",
-            f"{self.line} | {line}".rstrip(),
-            f"{gutter} | {caret}",
-        ]
+        places = sorted([(each.line, each.column, each) for each in (self.place, *self.notes)], key=lambda row: row[:2])
+        width = len(str(places[-1][0]))
+        gutter = " " * width
+        lines = [f"{self.severity}[{self.code}]: {self.message}",
+                 f"{gutter}--> {self.file}:{self.line}:{self.column}", f"{gutter} |"]
+        shown_before = 0
+        for number, _, place in places:
+            line, mark = place.marked("^" if place is self.place else "-")
+            if shown_before and number > shown_before + 1:
+                lines.append("...")
+            if number != shown_before:
+                lines.append(f"{number:>{width}} | {line}".rstrip())
+            lines.append(f"{gutter} | {mark}")
+            shown_before = number
         if self.help:
             lines.append(f"{gutter} = help: " + self.help.replace("\n", f"\n{gutter}         "))
         return "\n".join(plain(text) for text in lines)
@@ -190,11 +189,17 @@ class Source:
         return tuple(sorted(found, key=lambda each: (each.line, each.column, each.code, each.message)))
 
     def _diagnostic(self, problem: Problem) -> Diagnostic:
-        line, column = self.place(problem.span)
-        source = self._lines[line - 1]
-        width = min(problem.span.end - problem.span.start, len(source) - column + 1)
-        return Diagnostic(code=problem.code, message=problem.message, file=self.file, line=line, column=column,
-                          width=max(1, width), source=source, help=problem.help)
+        notes = tuple(self._place(note.span, note.message) for note in problem.notes)
+        return Diagnostic(code=problem.code, message=problem.message, file=self.file, place=self._place(problem.span),
+                          help=problem.help, notes=notes)
+
+    def _place(self, span: Span, label: str = "") -> Place:
+        line, column = self.place(span)
+        end_line, end_column = self.place(Span(start=span.end, end=span.end))
+        if end_column == 1 and end_line > line:  # a block ends before the next line begins
+            end_line, end_column = end_line - 1, len(self._lines[end_line - 2]) + 1
+        return Place(line=line, column=column, end_line=end_line, end_column=end_column, source=self._lines[line - 1],
+                     label=label)
 
 
 def severity_of(code: str) -> Severity:
@@ -213,9 +218,35 @@ def shown(value: object) -> str:
     return f"`{plain(cut).replace(chr(10), ' ')}`"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The help that names the known name closest to `name`; empty when none is close."""
+def did_you_mean(name: str, known: Iterable[str], what: str = "") -> str:
+    """The help that names the known name closest to `name`; where none is close and `what` they are is said, all."""
+    names = list(known)
+    if found := closest(name, names):
+        return f"did you mean `{found}`?"
+    if not what:
+        return ""
+    if not names:
+        return f"there are no {what}"
+    more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+    lines = [f"{what}:"]
+    for place, each in enumerate(map(shown, names[:NAMES_SHOWN_MAX]), 1):
+        if len(lines[-1]) + len(each) > HELP_LINE_MAX:
+            lines.append("   ")
+        lines[-1] += f" {each}" + "," * (place < len(names[:NAMES_SHOWN_MAX]))
+    return "\n".join(lines) + more
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The known name that `name` is a slip of; empty when none is close."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, list(known), n=1) if len(name) <= _CLOSE_LENGTH_MAX else []
-    return f"did you mean `{close[0]}`?" if close else ""
+    if len(name) > _CLOSE_LENGTH_MAX:
+        return ""
+    names = list(known)
+    if len(names) > COMPARED_MAX:  # a comparison takes 50 µs, and there may be 1,000 names and 200 slips
+        names = [each for each in names if {each[:1], each[-1:]} & {name[:1], name[-1:]}]
+        names = sorted(names, key=lambda each: abs(len(each) - len(name)))[:COMPARED_MAX]
+    cutoff = 0.6 if len(name) <= 4 else 0.7
+    close = get_close_matches(name, names, n=1, cutoff=cutoff) or \
+        get_close_matches(name.lower(), names, n=1, cutoff=cutoff)
+    return close[0] if close else ""

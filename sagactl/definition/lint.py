@@ -1,15 +1,15 @@
-"""Where a value would become code or an option although it is a word of its own; and other warnings.
+"""Where a value would become code or an option although it is a word of its own; and what only a shell understands.
 
-A net above what holds by construction: it knows the usual interpreters by name and reads their options roughly.
+What runs as code is said by code_places.py.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from sagactl.definition.diagnostics import Problem, Source
-from sagactl.definition.graph import before, id_of, needs_of, places
+from sagactl.definition.code_places import code_places, program_places, reads_code_from_stdin
+from sagactl.definition.diagnostics import Problem, Source, shown
 from sagactl.definition.param_rules import type_of
 from sagactl.definition.references import output_names
 from sagactl.definition.sites import Site, sites
@@ -17,18 +17,17 @@ from sagactl.definition.tree import Node
 from sagactl.model import Phase
 from sagactl.template import Reference, TemplateError, parse, references
 
-_CODE_LETTERS = {
-    **dict.fromkeys(("sh", "bash", "dash", "zsh", "ksh", "su", "python"), "c"),
-    "perl": "eE", "ruby": "e", "node": "epr", "php": "r",
-}  # fmt: skip
-"""The options of each interpreter whose argument is code."""
-_CODE_OPTIONS = ("--eval", "--command", "--print", "--run")
+_AS_CODE = ("would be run as code",
+            "hand it over as data: in `env`, in `stdin`, or as an argument after the code")
+_AS_PROGRAM = ("would decide which program runs", "write a constant: what runs is not for a value to choose")
 WORDS_MAX = 1000
 """That of schema.json; a longer argv is an error already, and would take long here."""
-_SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
-_AWKS = ("awk", "gawk", "mawk", "nawk")
-_AWK_WITH_VALUE = ("-v", "-F", "--assign", "--field-separator")
-_SSH_WITH_VALUE = tuple(f"-{letter}" for letter in "BbcDEeFIiJLlmOoPpQRSWw")
+_SHELL_WORD = re.compile(r"(?<![$\\])\$(?P<name>[A-Z_][A-Z0-9_]*)\b|^(?:\||\|\||&&|&|;|>|>>|<|2>&1|2>|&>)$")
+_PLACEHOLDER = re.compile(
+    r"\$\{\{[^{}\n]{0,100}\}\}"
+    r"|\{\{-? ?(?:item|inputs|steps|tasks|workflow|params|outputs|matrix|\.[A-Z_]{2,})\b[^{}\n]{0,100}\}\}",
+)
+_REFERENCE = re.compile(r"\$\{(?:params|steps|saga|env)\.[^{}\n]{0,200}\}")
 _PIPE = re.compile(
     r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?<![^\s;])#[^\n]*|\|\||>\|"
     r"|^[ \t]*\(?[^\s()|'\"]+(?:[ \t]*\|[ \t]*[^\s()|'\"]+)+[ \t]*\)"
@@ -39,111 +38,84 @@ _PIPE = re.compile(
 
 
 def problems_of_lint(source: Source, root: Node) -> Iterator[Problem]:
-    """References in what interpreters run as code (errors), and all warnings."""
-    steps = root.under_items("steps")
-    for step in steps:
+    """References in what interpreters run as code (errors), and warnings about the text of commands."""
+    yield from _constants(source, root)
+    yield from _placeholders(source, root.under("env").values())
+    for step in root.under_items("steps"):
+        yield from _placeholders(source, step.under("env").values())
         for site in sites(root, step):
             words = [item.text for item in site.run.items]
-            yield from _code(source, site, words)
-            yield from _options(root, site, words)
+            if len(words) <= WORDS_MAX:
+                yield from _code(source, site, words)
+                yield from _options(root, site, words)
+                yield from _shell_words(site, words)
+            own = [*site.run.items, *step.under(site.phase).get("env", site.run).fields.values()]
+            yield from _placeholders(source, [site.run, *own], site.run)
+            yield from _stdin(source, site, words)
             yield from _pipelines(source, step, site)
-    yield from _missing_undos(steps)
-
-
-def code_places(words: Sequence[str]) -> set[int]:
-    """The places of an argv that some program on it runs as code."""
-    found: set[int] = set()
-    for place, name in enumerate(map(_program, words)):
-        rest = range(place + 1, len(words))
-        if name in _CODE_LETTERS:
-            found |= _code_of_interpreter(name, words, rest)
-        elif name in _AWKS:
-            found |= _code_of_awk(words, rest)
-        elif name == "eval":
-            found |= set([at for at in rest if not words[at].startswith("-")][:1])
-        elif name == "ssh":
-            found |= _code_of_ssh(words, rest)
-    return found
-
-
-def _program(word: str) -> str:
-    """The name of a program without folder and version."""
-    name = word.rpartition("/")[2].rstrip("0123456789.")
-    return "node" if name == "nodejs" else name
-
-
-def _code_of_interpreter(name: str, words: Sequence[str], rest: range) -> set[int]:
-    found: set[int] = set()
-    option_before = False
-    for at in rest:
-        word = words[at]
-        if word.startswith("--") and word != "--":
-            takes_code = word.split("=", 1)[0] in _CODE_OPTIONS
-            found |= {at} if takes_code and "=" in word else _first_plain(words, at) if takes_code else set()
-            option_before = "=" not in word
-        elif word[:1] in ("-", "+") and len(word) > 1:
-            if cluster := re.match(rf"-[A-Za-z]*?[{_CODE_LETTERS[name]}]", word):
-                attached = cluster.end() < len(word) and name not in _SHELLS
-                skipped = word.count("o") if name in _SHELLS else 0
-                found |= {at} if attached else _first_plain(words, at, skipped)
-            option_before = not (name in _SHELLS and re.fullmatch(r"[-+][aefhkmnuvx]+", word))
-            if name == "python" and word == "-m":
-                break  # A module: what follows is its own.
-        elif _program(word) in _CODE_LETTERS or (not option_before and name != "su"):
-            break  # Another interpreter, or a script: what follows is its own.
-        else:
-            option_before = False
-    return found
-
-
-def _first_plain(words: Sequence[str], option: int, skipped: int = 0) -> set[int]:
-    """The argument of an option, with any options between (`sh -c -- CODE`), after `skipped` arguments of others."""
-    found = set()
-    for at in range(option + 1, len(words)):
-        found.add(at)
-        if words[at][:1] not in ("-", "+"):
-            if not skipped:
-                break
-            skipped -= 1
-    return found
-
-
-def _code_of_awk(words: Sequence[str], rest: range) -> set[int]:
-    """The first argument that is no option, unless the program comes from a file."""
-    skip = False
-    for at in rest:
-        if skip:
-            skip = False
-        elif words[at].startswith(("-f", "--file")):
-            return set()
-        elif words[at] in _AWK_WITH_VALUE:
-            skip = True
-        elif not words[at].startswith("-"):
-            return {at}
-    return set()
-
-
-def _code_of_ssh(words: Sequence[str], rest: range) -> set[int]:
-    """All after the host: ssh joins it to one text for the shell over there."""
-    skip = False
-    for at in rest:
-        if skip:
-            skip = False
-        elif words[at] in _SSH_WITH_VALUE:
-            skip = True
-        elif not words[at].startswith("-"):
-            return set(range(at + 1, len(words)))
-    return set()
 
 
 def _code(source: Source, site: Site, words: Sequence[str]) -> Iterator[Problem]:
-    if len(words) > WORDS_MAX or not any("${" in word for word in words):
+    if not any("${" in word for word in words):
         return
-    for at in sorted(code_places(words)):
+    programs = program_places(words)
+    for at in sorted(programs | code_places(words)):
+        told, hint = (_AS_PROGRAM if at in programs else _AS_CODE)
         span_of = source.finder(site.run.items[at].span, words[at])
         for found in _references(words[at]):
+            yield Problem(code="SG408", span=span_of(found.text, found.offset), message=f"{found} {told}", help=hint)
+
+
+def _stdin(source: Source, site: Site, words: Sequence[str]) -> Iterator[Problem]:
+    """References in what an interpreter is given to run on its stdin."""
+    stdin = site.settings.get("stdin")
+    lines = site.run.string.strip().splitlines()
+    if stdin is None or "${" not in stdin.string or not (words or len(lines) == 1):
+        return
+    if reads_code_from_stdin(words[:WORDS_MAX] or lines[0].split()[:WORDS_MAX]):
+        span_of = source.finder(stdin.span, stdin.string)
+        for found in _references(stdin.string):
             yield Problem(code="SG408", span=span_of(found.text, found.offset), message=f"{found} would be run as code",
-                          help="hand it over as data: in `env`, in `stdin`, or as an argument after the code")
+                          help="the interpreter runs its stdin: hand the value over in `env`")
+
+
+def _shell_words(site: Site, words: Sequence[str]) -> Iterator[Problem]:
+    """`$NAME`, `|` and the like in an argv, which no shell reads. Not in code, where they are at home."""
+    suspects = [at for at, word in enumerate(words) if at and _SHELL_WORD.search(word)]
+    code = code_places(words) | program_places(words) if suspects else set()
+    for at in suspects:
+        found = _SHELL_WORD.search(words[at])
+        if found and at not in code and not words[at].startswith("${"):
+            name = found["name"]
+            hint = f'write a script, which is a text: `action: … "${name}"`' if name else \
+                "write a script, which is a text and no list; or keep the word and disregard this"
+            yield Problem(code="SG512", span=site.run.items[at].span, help=hint,
+                          message=f"{shown(found[0])} reaches the program as it stands: no shell reads a list")
+
+
+def _placeholders(source: Source, texts: Iterable[Node], script: Node | None = None) -> Iterator[Problem]:
+    """`{{item}}` in any text of a command, and `${{ inputs.X }}` in a script: elsewhere that is an error already."""
+    for node in texts:
+        for found in _PLACEHOLDER.finditer(node.string) if "{{" in node.string else ():
+            if node is script or not found[0].startswith("$"):
+                span = source.finder(node.span, node.string)(found[0], found.start())
+                name = (re.findall(r"[a-z][a-z0-9_]*", found[0].lower()) or ["name"])[-1]
+                hint = f'write `env: {{{name.upper()}: "${{params.{name}}}"}}` and, in the script, "${name.upper()}"'
+                yield Problem(code="SG513", span=span, message=f"{shown(found[0])} is text here: nobody replaces it",
+                              help=hint if node is script else f"if it is a parameter, write ${{params.{name}}}")
+
+
+def _constants(source: Source, root: Node) -> Iterator[Problem]:
+    """References where a value is taken as it stands: in the default of a parameter and in a pointer."""
+    outputs = (output for step in root.under_items("steps") for output in step.under("outputs").values())
+    defaults = (rule.get("default") for rule in root.under("params").values())
+    texts = [*defaults, *(output.get("pointer") for output in outputs)]
+    for node in texts:
+        for found in _REFERENCE.finditer(node.string if node and "${" in node.string else ""):
+            if node:
+                span = source.finder(node.span, node.string)(found[0], found.start())
+                yield Problem(code="SG513", span=span, message=f"{shown(found[0])} is text here: nobody replaces it",
+                              help="references stand in arguments, `env`, `cwd`, `stdin` and `manual`")
 
 
 def _references(text: str) -> tuple[Reference, ...]:
@@ -186,17 +158,3 @@ def _pipelines(source: Source, step: Node, site: Site) -> Iterator[Problem]:
         yield Problem(code="SG503", span=span, message=f"a pipeline in a command with {what}: sh reports only the exit "
                                                        f"code of its last command",
                       help="write to a file in between, or run `bash` with `pipefail`")
-
-
-def _missing_undos(steps: Sequence[Node]) -> Iterator[Problem]:
-    """Steps that can't be undone by anyone's word. What comes after a pivot never is, so it needs no undo."""
-    try:
-        earlier = before(needs_of(steps, places(steps)))
-    except ValueError:  # A circle.
-        return
-    pivots = [place for place, step in enumerate(steps) if (node := step.get("pivot")) and node.value is True]
-    for place, step in enumerate(steps):
-        if step.fields and "undo" not in step.fields and not any(earlier[place] >> pivot & 1 for pivot in pivots):
-            yield Problem(code="SG501", span=step.head, message=f"`{id_of(step)}` has no `undo`",
-                          help="write `undo: none` where there is nothing to undo; else a saga that has to undo it "
-                               "escalates")

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from sagactl.definition.diagnostics import DefinitionError, Problem, Source, Span, shown
+from sagactl.definition.diagnostics import DefinitionError, Note, Problem, Source, Span, shown
 from sagactl.definition.tree import Node, Scalar
 
 FILE_BYTES_MAX = 1024 * 1024
@@ -27,6 +27,8 @@ NODES_MAX = 50_000
 SCALAR_BYTES_MAX = 64 * 1024
 """The limits of language.md: far above what a person writes, far below what hurts."""
 
+PROBLEMS_MAX = 200
+"""A hostile file has 50,000 problems; nobody reads more."""
 NUMBER_CHARACTERS_MAX = 300
 """A longer number stays a string: floats end at 308 digits, and int() takes quadratic time."""
 
@@ -49,7 +51,7 @@ def read(data: bytes, file: str, *, loader: type[Any] = LOADER) -> tuple[Source,
     Raises:
         DefinitionError: what follows can't be read.
     """
-    source = _decode(data, file)
+    source = _decode(data, file.replace("\n", "\\n"))  # a name must not look like a line of ours
     reader = _Reader(source, loader)
     try:
         root = reader.document()
@@ -71,9 +73,19 @@ def resolve(text: str) -> Scalar:
 
 
 class _Unreadable(Exception):
-    def __init__(self, code: str, span: Span, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.problem = Problem(code=code, span=span, message=message, help=hint)
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def _unreadable(code: str, span: Span, message: str, hint: str = "") -> _Unreadable:
+    return _Unreadable(Problem(code=code, span=span, message=message, help=hint))
+
+
+def _index(mark: Any, other: Any) -> int:
+    """The offset of the first of two marks that is there."""
+    found = mark or other
+    return int(found.index) if found else 0
 
 
 def _decode(data: bytes, file: str) -> Source:
@@ -83,7 +95,8 @@ def _decode(data: bytes, file: str) -> Source:
         return DefinitionError(Source(file=file, text=text).diagnose([problem]))
 
     if len(data) > FILE_BYTES_MAX:
-        raise refuse("SG101", "", 0, f"the file has {len(data):,} bytes; 1 MiB is the limit")
+        raise refuse("SG101", "", 0, "the file has more than 1 MiB, which is the limit",
+                     "keep large values in files of their own, which the commands read")
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -111,12 +124,13 @@ class _Reader:
         for event in self.events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise _Unreadable("SG111", _span(event), "a second document begins here",
+                    raise _unreadable("SG111", _span(event), "a second document begins here",
                                       "one file holds one document: keep each in a file of its own")
                 self._refuse_directives(event)
                 root = self._node(next(self.events))
         if root is None or (root.value is None and root.span.start == root.span.end):
-            raise _Unreadable("SG113", Span(start=0, end=0), "the file is empty")
+            raise _unreadable("SG113", Span(start=0, end=0), "the file is empty",
+                              "a definition begins with `saga: NAME` and `steps:`")
         return root
 
     def _events(self, loader: type[Any]) -> Iterator[Any]:
@@ -127,22 +141,27 @@ class _Reader:
                 if isinstance(event, yaml.NodeEvent):
                     nodes += 1
                 if nodes > NODES_MAX:
-                    raise _Unreadable("SG106", _span(event), f"more than {NODES_MAX:,} values in one file")
+                    raise _unreadable("SG106", _span(event), f"more than {NODES_MAX:,} values in one file",
+                                      "keep what is not part of the saga in a file of its own")
                 if isinstance(event, yaml.CollectionStartEvent):
                     depth += 1
                 elif isinstance(event, yaml.CollectionEndEvent):
                     depth -= 1
                 if depth > DEPTH_MAX:
-                    raise _Unreadable("SG105", _span(event), f"nested more than {DEPTH_MAX} deep")
+                    raise _unreadable("SG105", _span(event), f"nested more than {DEPTH_MAX} deep",
+                                      "no definition needs that: look for brackets that are never closed")
                 yield event
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            at = min(mark.index, len(self.source.text)) if mark else 0
-            message = f"this is not YAML: {error.problem or error.context}"
-            raise _Unreadable("SG104", Span(start=at, end=at + 1), message) from None
-        except (yaml.YAMLError, ValueError, OverflowError) as error:
-            message = f"this is not YAML: {type(error).__name__}"
-            raise _Unreadable("SG104", Span(start=0, end=0), message) from None
+            from sagactl.definition.syntax import explained
+
+            at = _index(error.problem_mark, error.context_mark)
+            said = f"{error.context} {error.problem}"
+            raise _Unreadable(explained(self.source.text, said, at, _index(error.context_mark, error.problem_mark))) \
+                from None
+        except (yaml.YAMLError, ValueError, OverflowError):
+            from sagactl.definition.faults import Fault, unknown
+
+            raise _Unreadable(unknown(Fault(text=self.source.text, at=0, start=0))) from None
 
     def _node(self, event: Any, key: Span | None = None) -> Node:
         span = _span(event)
@@ -152,10 +171,10 @@ class _Reader:
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(span, key)
         if isinstance(event, yaml.AliasEvent):
-            return Node(value=None, span=span, key=key)
+            return Node(value=None, span=span, key=key, broken=True)
         text = event.value
         if len(text.encode("utf-8", "surrogatepass")) > SCALAR_BYTES_MAX:
-            raise _Unreadable("SG107", span, f"a text of more than {SCALAR_BYTES_MAX // 1024} KiB",
+            raise _unreadable("SG107", span, f"a text of more than {SCALAR_BYTES_MAX // 1024} KiB",
                               "keep it in a file of its own and name that file")
         if found := re.search("[\0\ud800-\udfff]", text):
             self._problem("SG103", span, f"the string holds U+{ord(found[0]):04X}, which no command can be given")
@@ -169,24 +188,27 @@ class _Reader:
 
     def _mapping(self, span: Span, key: Span | None) -> Node:
         fields: dict[str, Node] = {}
+        known = len(self.problems)
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             name = self._node(event)
             node = self._node(next(self.events), name.span)
             if not isinstance(event, yaml.ScalarEvent):
                 if not isinstance(event, yaml.AliasEvent):
-                    self._problem("SG112", name.span, "a key is a string, not a list or a mapping")
+                    self._problem("SG112", name.span, "a key is a string, not a list or a mapping",
+                                  "if a value in braces is meant, put it in quotes")
             elif event.implicit[0] and name.text == "<<":
                 self._problem("SG112", name.span, "merge keys (`<<`) are not accepted", "write the fields out")
             elif not isinstance(name.value, str):
                 self._problem("SG112", name.span, f"a key is a string, and {shown(name.text)} is none",
                               f'write it in quotes: "{name.text}"' if name.text else "")
             elif name.text in fields:
-                line, column = self.source.place(fields[name.text].key or span)
-                self._problem("SG108", name.span, f"{shown(name.text)} stands twice: first at {line}:{column}, "
-                                                  f"again here", "remove one of the two")
+                first = Note(span=fields[name.text].key or span, message="first here")
+                self._problem("SG108", name.span, f"{shown(name.text)} stands twice in one mapping",
+                              "remove one of the two", first)
             else:
                 fields[name.text] = node
-        return Node(value=fields, span=Span(start=span.start, end=_span(event).end), key=key)
+        broken = any(each.code == "SG112" for each in self.problems[known:])
+        return Node(value=fields, span=Span(start=span.start, end=_span(event).end), key=key, broken=broken)
 
     def _refuse_properties(self, event: Any, span: Span) -> None:
         if isinstance(event, yaml.AliasEvent):
@@ -195,8 +217,9 @@ class _Reader:
         elif event.anchor is not None:
             self._problem("SG109", span, f"anchors (`&{event.anchor}`) are not accepted",
                           "leave it out; a string that begins with `&` needs quotes")
-        if (tag := getattr(event, "tag", None)) is not None:
-            self._problem("SG110", span, f"tags ({shown(tag)}) are not accepted",
+        if getattr(event, "tag", None) is not None:
+            written = re.match(r"(?:&\S*\s+)?(\S{1,100})", self.source.text[span.start : span.start + 400])
+            self._problem("SG110", span, f"tags ({shown(written[1] if written else '!')}) are not accepted",
                           "leave it out; a string that begins with `!` needs quotes")
 
     def _refuse_directives(self, event: Any) -> None:
@@ -204,8 +227,9 @@ class _Reader:
             self._problem("SG114", _span(event), "directives are not accepted; the file is read as YAML 1.2",
                           "remove the lines that begin with `%`")
 
-    def _problem(self, code: str, span: Span, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(code=code, span=span, message=message, help=hint))
+    def _problem(self, code: str, span: Span, message: str, hint: str = "", *notes: Note) -> None:
+        if len(self.problems) < PROBLEMS_MAX:
+            self.problems.append(Problem(code=code, span=span, message=message, help=hint, notes=notes))
 
 
 def _span(event: Any) -> Span:

@@ -7,11 +7,12 @@ What a word does with its value is for lint.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError
 from typing import Self
 
+from sagactl.definition.code_places import FIXED
 from sagactl.definition.diagnostics import LINE_SHOWN_MAX, Problem, Source, Span, did_you_mean, shown
 from sagactl.definition.graph import before, needs_of, places
 from sagactl.definition.rules import on_failure
@@ -21,9 +22,10 @@ from sagactl.model import OnFailure, Phase
 from sagactl.template import Reference, TemplateError, references
 
 BAD_PER_STRING_MAX = 20
-_FIXED = re.compile(r"PATH|IFS|ENV|BASH_ENV|LD_.*|DYLD_.*|PYTHON.*|NODE_OPTIONS|PERL5OPT|GIT_SSH.*", re.DOTALL)
-"""Variables that decide what code a program runs."""
 _IN_SCRIPT = re.compile(r"\$\{(?:params|steps|saga|env)\.[^}\s]{0,200}\}?")
+_NEEDS_A_STEP = re.compile(r"\$\{steps\.[^}?]*\}")
+_STEPS = ("steps", "step", "tasks", "jobs", "needs", "outputs")
+_PARAMS = ("param", "params", "parameters", "inputs", "input", "vars", "var", "workflow", "github", "args")
 _FORMS = "write ${params.X}, ${steps.S.outputs.O}, ${saga.id} or ${env.X}, or $${ for a literal ${"
 
 
@@ -34,6 +36,7 @@ def problems_of_references(source: Source, root: Node) -> Iterator[Problem]:
         for site in sites(root, step):
             checker = _Checker(source, known, place, own=site.phase is not Phase.ACTION)
             yield from checker.site(site)
+        known.of_step.clear()
         undo = step.get("undo")
         if undo and (manual := undo.get("manual")):
             yield from _Checker(source, known, place, own=True).text(manual, "the text of a manual undo")
@@ -48,6 +51,12 @@ class _Known:
     place_of: Mapping[str, int]
     earlier: Sequence[int] | None
     skippable: frozenset[int]
+    read: dict[int, list[tuple[Reference | str, Span]]]
+    settled: set[int]
+    of_step: set[int]
+    """Values that many commands inherit: those that are the same for every step, and those of the present step. One
+    look is enough, and the action's comes first, which sees least.
+    """
 
     @classmethod
     def of(cls, root: Node) -> Self:
@@ -58,7 +67,8 @@ class _Known:
         except CycleError:
             earlier = None
         skippable = frozenset(i for i, step in enumerate(steps) if on_failure(root, step) is OnFailure.CONTINUE)
-        return cls(params=root.under("params"), steps=steps, place_of=place_of, earlier=earlier, skippable=skippable)
+        return cls(params=root.under("params"), steps=steps, place_of=place_of, earlier=earlier, skippable=skippable,
+                   read={}, settled=set(), of_step=set())
 
 
 class _Checker:
@@ -69,14 +79,19 @@ class _Checker:
         self.known = known
         self.place = place
         self.own = own
+        self.variables: Mapping[str, Node] = {}
 
     def site(self, site: Site) -> Iterator[Problem]:
+        self.variables = site.env
         if site.run.string:
             yield from self.script(site)
         for number, word in enumerate(site.run.items):
             yield from self.text(word, "an argument") if number else self.constant(word, "the program of a command")
         for name, value in site.env.items():
-            if _FIXED.fullmatch(name):
+            if id(value) in self.known.settled or id(value) in self.known.of_step:
+                continue
+            (self.known.of_step if _NEEDS_A_STEP.search(value.string) else self.known.settled).add(id(value))
+            if FIXED.fullmatch(name):
                 yield from self.constant(value, f"`{name}`, which decides what code runs,", "SG409")
             else:
                 yield from self.text(value, "an env value", env=True)
@@ -89,16 +104,23 @@ class _Checker:
         """References that may stand here but are wrong. `env`: `${env.X}` may stand here too."""
         for found, span in self.found(node):
             if not isinstance(found, Reference):
-                yield Problem(code="SG401", span=span, message=f"{shown(found)} is no reference", help=_FORMS)
+                yield Problem(code="SG401", span=span, message=f"{shown(found)} is no reference",
+                              help=_meant(found, self.known))
             elif found.env and not env:
                 yield Problem(code="SG406", span=span, message=f"{what} takes no `${{env.…}}`",
-                              help=f"only env values do: write `env: {{{found.env}: '{found}'}}`")
+                              help=self.of_environment(found))
             elif found.param and found.param not in self.known.params:
                 message = f"there is no parameter {shown(found.param)}"
-                yield Problem(code="SG402", span=span, message=message,
-                              help=did_you_mean(found.param, self.known.params))
+                hint = did_you_mean(found.param, self.known.params, "parameters") if self.known.params else \
+                    f"declare it at the top: `params: {{{found.param}: {{type: string}}}}`"
+                yield Problem(code="SG402", span=span, message=message, help=hint)
             elif found.step:
                 yield from self.output(found, span)
+
+    def of_environment(self, found: Reference) -> str:
+        if found.env in self.variables:
+            return f'it is of the environment of sagactl; what `env:` says reaches a script as "${found.env}"'
+        return f"only env values do: write `env: {{{found.env}: '{found}'}}`"
 
     def constant(self, node: Node, what: str, code: str = "SG406") -> Iterator[Problem]:
         """References where none may stand."""
@@ -110,17 +132,19 @@ class _Checker:
         other = self.known.place_of.get(found.step)
         if other is None:
             yield Problem(code="SG403", span=span, message=f"there is no step {shown(found.step)}",
-                          help=did_you_mean(found.step, self.known.place_of))
+                          help=did_you_mean(found.step, self.known.place_of, "steps"))
             return
         outputs = output_names(self.known.steps[other])
         if found.output not in outputs:
-            yield Problem(code="SG404", span=span, help=did_you_mean(found.output, outputs),
+            hint = did_you_mean(found.output, outputs, f"outputs of `{found.step}`")
+            yield Problem(code="SG404", span=span, help=hint,
                           message=f"the step `{found.step}` has no output {shown(found.output)}")
             return
+        needing = "" if other == self.place or other in self.known.skippable else "let this step need it, or "
         doubt = "" if found.optional or self.known.earlier is None else self.doubt(other, found.step)
         if doubt:
             yield Problem(code="SG405", span=span, message=f"{found} may have no value here: {doubt}",
-                          help=f"let this step need it, or write `{found.text[:-1]}?}}` for an empty string then")
+                          help=f"{needing}write `{found.text[:-1]}?}}` for an empty text then")
 
     def doubt(self, other: int, name: str) -> str:
         """Why the step at `other` is not certain to have committed before this command; empty when it is."""
@@ -130,16 +154,24 @@ class _Checker:
             return f"this step does not need `{name}`"
         return f"`{name}` may be skipped (`on_failure: continue`)" if other in self.known.skippable else ""
 
-    def found(self, node: Node) -> Iterator[tuple[Reference | str, Span]]:
+    def found(self, node: Node) -> Iterable[tuple[Reference | str, Span]]:
         """The references of a text, and each `${…}` that is none as it is written, with their places."""
+        if "${" not in node.string:
+            return ()
+        if id(node) not in self.known.read:
+            self.known.read[id(node)] = list(self.read(node))
+        return self.known.read[id(node)]
+
+    def read(self, node: Node) -> Iterator[tuple[Reference | str, Span]]:
         text, span_of = node.string, self.source.finder(node.span, node.string)
         good: Sequence[Reference] = ()
-        for _ in range(BAD_PER_STRING_MAX if "${" in text else 0):
+        for _ in range(BAD_PER_STRING_MAX):
             try:
                 good = references(text)
                 break
             except TemplateError as error:
                 end = text.find("}", error.offset)
+                end += text.startswith("${{", error.offset) and text.startswith("}", end + 1)
                 bad = text[error.offset : end + 1 if end >= 0 else None]
                 yield bad, span_of(bad, error.offset)
                 text = text[: error.offset] + "  " + text[error.offset + 2 :]
@@ -158,6 +190,22 @@ class _Checker:
                           help=_rewritten(found[0], line.strip(), site.phase))
 
 
+def _meant(text: str, known: _Known) -> str:
+    """What somebody who wrote this may have had in mind: `${{ inputs.X }}`, `${X}`, `${steps.S.O}`."""
+    *above, last = re.split(r"[.:\s\[\]'\"]+", text[:LINE_SHOWN_MAX].strip("${}[]'\" ?"))
+    if above[:1] == ["secrets"]:
+        return f"a secret is a variable of the steps that name it: write `secrets: [{last}]`"
+    if above[:1] == ["env"] and len(above) == 1:
+        return f"write ${{env.{last}}}, in an `env` value"
+    if len(above) in (1, 2, 3) and above[0] in _STEPS and above[1:2] and above[1] in known.place_of:
+        return f"write ${{steps.{above[1]}.outputs.{last}}}"
+    if len(above) == 1 and above[0] in known.place_of and last in output_names(known.steps[known.place_of[above[0]]]):
+        return f"write ${{steps.{above[0]}.outputs.{last}}}"
+    if last.lower() in known.params and (not above or above[0] in _PARAMS):
+        return f"write ${{params.{last.lower()}}}"
+    return _FORMS
+
+
 def output_names(step: Node) -> tuple[str, ...]:
     """The outputs that a step declares, in order."""
     node = step.get("outputs")
@@ -170,7 +218,7 @@ def _rewritten(reference: str, line: str, phase: Phase) -> str:
         name, env = "SAGA_ID", ""
     else:
         name = (re.findall(r"[A-Za-z_][A-Za-z0-9_]*", reference) or ["VALUE"])[-1].upper()
-        name = f"PARAM_{name}" if _FIXED.fullmatch(name) or name.startswith(("SAGA_", "SAGACTL_")) else name
+        name = f"PARAM_{name}" if FIXED.fullmatch(name) or name.startswith(("SAGA_", "SAGACTL_")) else name
         env = f'\nenv: {{{name}: "{reference.removesuffix("}")}}}"}}'
     inner = line.replace(f'"{reference}"', f'"${name}"').replace(reference, f'"${name}"')
     inner = inner if len(inner) <= LINE_SHOWN_MAX else f'… "${name}" …'

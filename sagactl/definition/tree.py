@@ -23,6 +23,8 @@ class Node:
     span: Span
     key: Span | None = None
     text: str = ""
+    broken: bool = False
+    """Something of it could not be read, which has been reported: what is missing in it may be there."""
 
     @property
     def fields(self) -> Mapping[str, Node]:
@@ -57,6 +59,13 @@ class Node:
         """The items of the field `name`; none where there is no such list."""
         found = self.get(name)
         return found.items if found else ()
+
+    def rename(self, name: str, other: str) -> None:
+        """Have a field under another name, in its place."""
+        if isinstance(self.value, dict):
+            fields = {other if each == name else each: node for each, node in self.value.items()}
+            self.value.clear()
+            self.value.update(fields)
 
     def at(self, path: Iterable[str | int]) -> Node:
         """The node at a path of keys and places. Raises LookupError."""

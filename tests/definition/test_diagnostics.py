@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from sagactl.definition.diagnostics import CODES, SHOWN_MAX, DefinitionError, Severity
+from sagactl.definition.codes import CODES
+from sagactl.definition.diagnostics import SHOWN_MAX, DefinitionError, Severity
 from sagactl.definition.loading import PROBLEMS_MAX, load
 from sagactl.errors import InvalidError
 from tests.definition.building import codes, diagnostics, one
@@ -39,7 +40,7 @@ def test_all_problems_come_at_once_sorted_and_each_once() -> None:
     assert places == sorted(places)
     assert len(set(found)) == len(found)
     assert [each.code for each in found if each.severity is Severity.ERROR] == [
-        "SG205", "SG203", "SG201", "SG402", "SG302", "SG301", "SG407", "SG203",
+        "SG205", "SG203", "SG201", "SG203", "SG402", "SG302", "SG301", "SG407", "SG203",
     ]  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def test_all_problems_come_at_once_sorted_and_each_once() -> None:
 ])  # fmt: skip
 def test_the_caret_stands_under_what_is_wrong(text: str, line: int, column: int, width: int) -> None:
     (found,) = diagnostics(text)
-    assert (found.line, found.column, found.width) == (line, column, width)
+    assert (found.line, found.column, found.place.width) == (line, column, width)
 
 
 def test_the_third_of_three_equal_references_is_found_after_a_literal_one() -> None:
@@ -93,3 +94,9 @@ def test_no_number_of_warnings_hides_an_error() -> None:
 def test_every_code_that_is_used_has_a_meaning() -> None:
     assert all(re.fullmatch(r"SG[1-5]\d\d", code) and meaning for code, meaning in CODES.items())
     assert codes("saga: s\n") == ["SG202"]
+
+
+def test_a_line_end_in_the_name_of_a_file_starts_no_line() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        load(b"steps: 3\n", "a\nerror[SG000]: forged")
+    assert "a\\nerror[SG000]: forged:1:1" in caught.value.message

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from sagactl.definition.diagnostics import DefinitionError
-from sagactl.definition.parameters import bind, parse_pairs, parse_params_file
+from sagactl.definition.parameters import bind, parse_params_file
 from sagactl.errors import InvalidError
 from sagactl.model import Definition
 from tests.definition.building import STEP, definition
 
 ALL = "s: {type: string}, i: {type: integer}, n: {type: number}, b: {type: boolean}, l: {type: array}, o: {type: object}"
+OPTIONAL = ", ".join(f"{rule[:-1]}, default: {value}}}" for rule, value in zip(
+    ALL.split(", "), ['""', "0", "0", "false", "[]", "{}"], strict=True))
 
 
 def saga(params: str) -> Definition:
@@ -35,7 +37,8 @@ FAILS = [
     ("type: array, items: {type: integer, minimum: 2}", [2, 1], "number 2, that must be at least 2"),
     ("type: array, items: {type: array, items: {type: string}}", [[1]], "must be a string"),
     ("type: boolean", "true", "must be `true` or `false`"), ("type: object", {1: 2}, "strings as keys"),
-    ("type: string", "\udcff", "must be UTF-8"), ("type: array", [{"a": {1}}], "must be a JSON value"),
+    ("type: string", "\ud800", "must be UTF-8"), ("type: array", ["\udcff"], "must be UTF-8"),
+    ("type: string", "a\0", "NUL"), ("type: string", "x" * 131072, "must be under 128 KiB"), ("type: array", [{"a": {1}}], "must be a JSON value"),
 ]  # fmt: skip
 
 
@@ -69,14 +72,14 @@ def test_unknown_missing_and_invalid_parameters_are_told_at_once() -> None:
     with pytest.raises(InvalidError) as caught:
         bind(saga("order_id: {type: string}, amount: {type: integer}"), {"ordr_id": "x", "amount": "many"})
     assert caught.value.message.splitlines()[1:] == [
-        "  ordr_id is unknown: did you mean `order_id`?", "  order_id is missing: it has no default",
-        "  amount must be a whole number, and is `many`",
+        "  ordr_id is unknown: did you mean `order_id`?", "  amount must be a whole number, and is `many`",
+        "  order_id is missing: it has to be a string",
     ]  # fmt: skip
 
 
 def test_a_pair_is_read_as_the_type_of_its_parameter() -> None:
     pairs = ["s=1=2 ", "i=-3", "n=1.5", "b=true", 'l=[1, "a"]', 'o={"a": null}']
-    assert parse_pairs(saga(ALL), pairs) == {
+    assert bind(saga(ALL), {}, pairs) == {
         "s": "1=2 ", "i": -3, "n": 1.5, "b": True, "l": [1, "a"], "o": {"a": None},
     }  # fmt: skip
 
@@ -87,13 +90,33 @@ def test_a_pair_is_read_as_the_type_of_its_parameter() -> None:
 ])  # fmt: skip
 def test_a_pair_that_is_none_is_refused(pair: str) -> None:
     with pytest.raises(InvalidError, match="do not fit"):
-        parse_pairs(saga(ALL), [pair])
+        bind(saga(OPTIONAL), {}, [pair])
 
 
 def test_all_wrong_pairs_are_told_at_once() -> None:
     with pytest.raises(InvalidError) as caught:
-        parse_pairs(saga(ALL), ["i=x", "nothing", "s=a", "s=b", "z=1"])
-    assert len(caught.value.message.splitlines()) == 5
+        bind(saga(ALL), {"y": 1}, ["i=x", "nothing", "s=a", "s=b", "z=1", "b=1", "o={}", "l=[]"])
+    assert caught.value.message.splitlines()[1:] == [
+        "  `nothing` has no `=`: write NAME=VALUE, or NAME=PATH for a file", "  s is given twice",
+        "  y is unknown: the parameters are s, i, n, b, l, o", "  z is unknown: the parameters are s, i, n, b, l, o",
+        "  i must be a whole number, and is `x`", "  b must be `true` or `false`, and is `1`",
+        "  n is missing: it has to be a number",
+    ]  # fmt: skip
+
+
+def test_a_missing_parameter_is_told_with_its_rule_and_a_wrong_one_of_an_enum_with_the_nearest() -> None:
+    rules = "a: {type: string, pattern: x+, maxLength: 9}, b: {type: integer, minimum: 1, maximum: 5}, c: {enum: [dhl, ups]}"
+    with pytest.raises(InvalidError) as caught:
+        bind(saga(rules), {}, ["c=dlh"])
+    assert caught.value.message.splitlines()[1:] == [
+        "  c must be one of `dhl`, `ups`, and is `dlh`: did you mean `dhl`?",
+        "  a is missing: it has to be a string, at most 9 characters, matching `x+` as a whole",
+        "  b is missing: it has to be a whole number, at least 1, at most 5",
+    ]  # fmt: skip
+
+
+def test_a_pair_wins_over_the_value_of_a_file() -> None:
+    assert bind(saga("a: {type: integer}"), {"a": "none"}, ["a=2"]) == {"a": 2}
 
 
 def test_a_file_of_parameters_is_yaml_or_json() -> None:

@@ -105,7 +105,7 @@ def test_a_byte_order_mark_and_the_directive_of_yaml_1_2_are_accepted() -> None:
 def test_a_duplicate_key_names_both_places() -> None:
     (found,) = diagnostics("saga: s\nsteps: [{id: a, action: [x], undo: none}]\nsaga: t\n")
     assert (found.line, found.column) == (3, 1)
-    assert "first at 1:1" in found.message
+    assert [(note.line, note.column) for note in found.notes] == [(1, 1)]
 
 
 def test_places_count_characters_whatever_their_bytes_and_line_ends() -> None:
@@ -113,4 +113,4 @@ def test_places_count_characters_whatever_their_bytes_and_line_ends() -> None:
     (found,) = diagnostics(text)
     assert (found.code, found.line) == ("SG104", 4)
     (found,) = diagnostics(f"saga: s\r\nsteps:\r\n{STEP}- {{id: 'b', description: '😀é', udno: 1, action: x, undo: none}}")
-    assert (found.code, found.line, found.source[found.column - 1 :][:4]) == ("SG201", 4, "udno")
+    assert (found.code, found.line, found.place.source[found.column - 1 :][:4]) == ("SG201", 4, "udno")

@@ -48,7 +48,9 @@ CERTAINTY = {
         two("undo: none, on_failure: continue", "undo: none, env: {A: '${steps.a.outputs.o?}'}"), OK),
     "of itself, in the action": (two(f"undo: none, stdin: '{OUTPUT_A}'", "undo: none"), ["SG405"]),
     "of itself, in env of all three": (two(f"undo: none, env: {{A: '{OUTPUT_A}'}}", "undo: none"), ["SG405"]),
-    "of itself, in the undo": (two(f"undo: [x, 'a{OUTPUT_A}']", "undo: none"), OK),
+    "of itself, in the undo": (two(f"undo: [x, 'a{OUTPUT_A}']", "undo: none"), ["SG511"]),
+    "of itself, in the undo, optional": (two("undo: [x, 'a${steps.a.outputs.o?}']", "undo: none"), OK),
+    "of itself, in the undo after a check": (two(f"undo: [x, 'a{OUTPUT_A}'], check: [x]", "undo: none"), OK),
     "of itself, in the check": (two(f"undo: none, check: [x, 'a{OUTPUT_A}']", "undo: none"), OK),
     "of itself, in the runbook": (two(f"undo: {{manual: '{OUTPUT_A}'}}", "undo: none"), OK),
     "of a step below, in the runbook": (two(f"undo: {{manual: '{OUTPUT_B}'}}", "undo: none"), ["SG405"]),
@@ -77,10 +79,29 @@ CODE = [
     "node, -e, REF", "node, '--eval=REF'", "node, --eval, REF", "php, -r, REF", "su, me, -c, REF", "su, -c, REF",
     "awk, REF, file", "awk, '-F:', -v, a=b, REF", "awk, '-F', ':', REF", "x, eval, REF", "ssh, host, REF",
     "ssh, -p, 22, host, ls, REF", "xargs, sh, -c, 'echo a', bash, -c, REF",
+    "env, -S, REF", "env, '-SREF'", "env, -iS, REF", "env, '--split-string=bash REF'", "env, -u, A, -S, REF",
+    "bash, -lc, REF", "python3, -Ic, REF", "busybox, sh, -c, REF", "toybox, ash, -c, REF", "zsh, -o, x, -c, REF",
+    "perl, -lane, REF", "perl, -pi.bak, -e, REF", "node, -pe, REF", "php, -B, REF", "su, -, me, -c, REF",
+    "su, me, '--command=REF'", "runuser, -u, me, -c, REF", "script, -qc, REF", "flock, lock, -c, REF",
+    "sudo, -u, me, bash, -c, REF", "nice, -n, 5, sh, -c, REF", "timeout, 5, sh, -c, REF", "nohup, sh, -c, REF",
+    "ssh, '-o', 'ProxyCommand=REF', host", "ssh, '-oProxyCommand=REF', host", "ssh, -t, host, --, REF",
+    "docker, exec, c, sh, -c, REF", "kubectl, exec, pod, --, bash, -c, REF", "find, ., -exec, sh, -c, REF, ;",
+    "sed, REF, file", "sed, -i, -e, REF, file", "sed, '--expression=REF', file", "gawk, -e, REF", "mawk, '-F,', REF",
+    "psql, -d, db, -c, REF", "psql, '--command=REF'", "mysql, -e, REF", "sqlite3, db, REF", "watch, -n, 5, REF",
+    "lua, -e, REF", "Rscript, -e, REF", "pwsh, -c, REF", "fish, -c, REF",
+    "sudo, REF", "sudo, -u, me, REF", "timeout, -k, 5, 10, REF", "nice, REF", "env, A=b, REF", "xargs, -n, 1, REF",
+    "nohup, REF", "stdbuf, -oL, REF", "chroot, /x, REF", "sudo, env, nice, -n, 5, REF", "env, 'LD_PRELOAD=REF', x",
+    "sudo, 'PATH=REF', x", "busybox, REF", "time, -f, x, REF",
+    ", ".join(["sh"] * 9) + ", 'a=REF'",
 ]  # fmt: skip
 DATA = [
     "sh, -c, 'echo \"$1\"', sh, a=REF", "python, script.py, -c, a=REF", "python3, -m, mod, -c, a=REF", "bash, -x, s.sh, -c, a=REF", "sh, script.sh, a=REF", "awk, -v, a=REF, x",
     "awk, -f, prog.awk, a=REF", "ssh, a=REF, ls", "tool, -c, a=REF", "bash, -e, script, a=REF", "perl, -ne, x, a=REF",
+    "sudo, -u, me, ./x, a=REF", "timeout, 5, ./x, a=REF", "env, A=REF, ./x", "env, -u, A, B=REF, ./x, a=REF",
+    "xargs, -n, 1, ./x, a=REF", "nice, -n, 5, ./x, a=REF", "sed, -n, p, a=REF", "sed, -f, s.sed, a=REF",
+    "psql, -v, a=REF, -f, x.sql", "sqlite3, a=REF", "git, commit, -m, a=REF", "curl, -d, a=REF", "grep, -e, a=REF",
+    "docker, exec, c, ./x, a=REF", "bash, -c, x, bash, a=REF", "node, x.js, -e, a=REF", "make, A=REF",
+    "tool, env, time, a=REF",
 ]  # fmt: skip
 
 
@@ -127,3 +148,34 @@ def test_a_reference_in_a_script_shows_the_step_rewritten_with_env() -> None:
 def test_an_unknown_name_is_answered_with_the_one_that_is_close() -> None:
     text = two("undo: none", "undo: none, env: {A: '${steps.a.outputs.oo}'}")
     assert diagnostics(text)[0].help == "did you mean `o`?"
+
+
+STDIN_CODE = ["sh", "bash, -s", "bash, -s, --, x", "python3, -", "python3", "perl", "node, -", "psql, db", "ssh, host",
+              "ssh, -p, 22, host", "sudo, bash", "sqlite3, db", "mysql, -u, me, db"]
+STDIN_DATA = ["cat", "sh, script.sh", "python3, script.py", "python3, -m, mod", "bash, -c, cat", "ssh, host, cat", "jq, .a",
+              "su, me", "psql, -f, x.sql"]
+
+
+@pytest.mark.parametrize("words", STDIN_CODE)
+def test_no_reference_stands_in_what_an_interpreter_reads_from_stdin(words: str) -> None:
+    assert "SG408" in codes(one(f"action: {argv(words)}, stdin: 'echo ${{params.p}}'"))
+
+
+@pytest.mark.parametrize("words", STDIN_DATA)
+def test_a_reference_on_the_stdin_of_anything_else_is_data(words: str) -> None:
+    assert codes(one(f"action: {argv(words)}, stdin: '${{params.p}}'")) == []
+
+
+@pytest.mark.parametrize(("words", "expected"), [
+    ("x, $HOME", ["SG512"]), ("x, '--key=$SAGA_ID'", ["SG512"]), ("x, '|', y", ["SG512"]), ("x, '>', y", ["SG512"]),
+    ("x, '&&', y", ["SG512"]), ("sh, -c, 'echo $HOME'", []), ("awk, '{print $NF}'", []), ("jq, '$x.a'", []),
+    ("x, a$b", []), ("x, cost $5", []), ("x, $$HOME", []), ("x, a|b", []), ("x, '--format={{.Name}}'", []),
+    ("x, '{{item}}'", ["SG513"]), ("x, '{{ inputs.parameters.a }}'", ["SG513"]), ("x, '{{.TAG}}'", ["SG513"]),
+])  # fmt: skip
+def test_what_only_a_shell_or_another_tool_would_replace_is_a_warning(words: str, expected: list[str]) -> None:
+    assert codes(one(f"action: {argv(words)}")) == expected
+
+
+def test_a_placeholder_in_a_script_is_a_warning() -> None:
+    assert codes(one("action: 'make TAG=${{ inputs.tag }}'")) == ["SG513"]
+    assert codes(one("action: 'docker inspect -f {{.Id}} x'")) == []

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import random
+import re
+from graphlib import CycleError, TopologicalSorter
+
 import pytest
 
 from sagactl.definition.durations import seconds
@@ -32,8 +38,8 @@ SHAPE = {
     "too many retries": (one("action: [x], max_retries: 101"), ["SG206"]),
     "too little backoff": (one("action: [x], retry_backoff: 0.5"), ["SG206"]),
     "an unknown jitter": (one("action: [x], retry_jitter: ful"), ["SG204"]),
-    "exit code 0 as a failure": (one("action: [x], retry_on: [0]"), ["SG206"]),
-    "an exit code twice": (one("action: [x], retry_on: [7, 7]"), ["SG207"]),
+    "exit code 0 as a failure": (one("action: [x], max_retries: 1, retry_on: [0]"), ["SG206"]),
+    "an exit code twice": (one("action: [x], max_retries: 1, retry_on: [7, 7]"), ["SG207"]),
     "an undo that is nothing": (one("action: [x], undo: ").replace("undo: none, ", ""), ["SG203"]),
     "a manual undo with more": (one("action: [x], undo: {manual: x, run: y}").replace("undo: none, ", ""), ["SG201"]),
     "a variable of ours": (one("action: [x], env: {SAGA_ID: x}"), ["SG205"]),
@@ -90,7 +96,7 @@ RULES = {
     "a pattern that takes for ever": (params("{type: string, pattern: '(a+)+b', default: " + "a" * 60 + "}"), []),
     "a default null": (params("{type: string, default: }"), ["SG307"]),
     "a missing undo": (one("action: [x]").replace("undo: none, ", ""), ["SG501"]),
-    "a missing undo past the pivot": (two("undo: none, pivot: true", "description: x"), []),
+    "a missing undo past the pivot": (two("undo: none, pivot: true", "description: x"), ["SG510"]),
 }
 
 
@@ -101,7 +107,7 @@ def test_a_rule_that_is_broken_is_named_by_its_code_and_nothing_else_is_said(nam
 
 
 @pytest.mark.parametrize(("text", "hint"), [
-    (one("action: [x], retries: 1"), "did you mean `max_retries`?"),
+    (one("action: [x], retries: 1"), "write `max_retries: 3`"),
     (one("action: [x], timeout: 30"), "write `30s`"),
     (one("action: [x], retry_jitter: ful"), "did you mean `full`?"),
     (one("action: [x], stdin: 5"), 'write it in quotes: "5"'),
@@ -115,7 +121,7 @@ def test_help_says_what_to_write(text: str, hint: str) -> None:
 def test_two_steps_with_one_id_name_both_places() -> None:
     (found,) = diagnostics(f"{HEAD}steps:\n{STEP}{STEP}")
     assert (found.line, found.column) == (5, 8)
-    assert "first at 4:8" in found.message
+    assert [(note.line, note.column) for note in found.notes] == [(4, 8)]
 
 
 def test_a_pivot_in_a_chain_is_ordered() -> None:
@@ -133,3 +139,32 @@ def test_a_duration_is_a_number_of_seconds(text: str, expected_s: float) -> None
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no duration"):
         seconds(text)
+
+
+def test_circles_are_told_where_no_order_exists_and_only_there() -> None:
+    draw = random.Random(7)
+    told = 0
+    for _ in range(400):
+        count = draw.randint(1, 6)
+        needs = [draw.sample(range(count), draw.randint(0, min(2, count))) if draw.random() < 0.7 else None for _ in range(count)]
+        lines = [
+            f"- {{id: s{i}, action: x, undo: none{'' if each is None else ', needs: ' + json.dumps([f's{n}' for n in each])}}}"
+            for i, each in enumerate(needs)
+        ]
+        found = [each for each in diagnostics("saga: s\nsteps:\n" + "\n".join(lines)) if each.code == "SG303"]
+        full = {i: set(range(i)) if each is None else set(each) for i, each in enumerate(needs)}
+        assert bool(found) == has_circle(full), lines
+        assert len({each.message for each in found}) == len(found)
+        for each in found:
+            steps = [int(name) for name in re.findall(r"`s(\d)`", each.message)]
+            assert all(there in full[here] for here, there in itertools.pairwise(steps))
+        told += bool(found)
+    assert 50 < told < 350
+
+
+def has_circle(needs: dict[int, set[int]]) -> bool:
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError:
+        return True
+    return False

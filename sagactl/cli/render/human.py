@@ -17,16 +17,20 @@ from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Step
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
+def is_hidden(char: str) -> bool:
+    """Whether a character could act on a terminal, or hide others there, instead of being seen."""
+    return unicodedata.category(char) in _HIDDEN
+
+
 def safe(text: str, *, lines: bool = False) -> str:
     """The text with every character that could act on a terminal or hide others shown as an escape.
 
     That is controls, C1, bidi and other format characters, surrogates and line separators; newlines are kept with
     `lines`.
     """
-    return "".join(
-        char if (char == "\n" and lines) or unicodedata.category(char) not in _HIDDEN else _escape(char)
-        for char in text
-    )
+    if text.isprintable():  # then none of them is in it; the rest is slow
+        return text
+    return "".join(char if (char == "\n" and lines) or not is_hidden(char) else _escape(char) for char in text)
 
 
 def _escape(char: str) -> str:
@@ -147,7 +151,8 @@ def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
 
 def _trusted(saga: Saga) -> list[str]:
     """The steps that failed by their exit status and were not undone: nobody has looked whether that is so."""
-    names = [name for name, view in saga.steps.items() if view.state is StepState.FAILED]
+    names = [name for name, view in saga.steps.items()
+             if view.state is StepState.FAILED and view.last is not None and view.last.exit_status]
     if not names:
         return []
     return [f"  {', '.join(names)} failed by exit status and is trusted to have left nothing (see undo_if_failed)"]

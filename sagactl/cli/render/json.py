@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sagactl.cli.render.human import because, iso
+from sagactl.cli.render.human import because, is_hidden, iso
 from sagactl.core import codec
 from sagactl.core import events as e
 from sagactl.core.judge import outcome_of
 from sagactl.core.saga import Saga
+from sagactl.journal.listing import Summary
 from sagactl.model import Phase
 
 WORDS = (e.CompensationRequested, e.CompensationResumed, e.SagaResumed, e.SagaAbandoned, e.Declared)
@@ -20,8 +21,13 @@ _TIMES = frozenset({"at_s", "started_s", "ended_s", "retry_at_s", "check_at_s"})
 
 
 def line(value: object) -> str:
-    """One JSON text on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
+    """One JSON text on one line, for machines; yet what could act on a terminal is escaped, as JSON does it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace").decode()
+    return text if text.isprintable() else "".join(_escape(char) if is_hidden(char) else char for char in text)
+
+
+def _escape(char: str) -> str:
+    return json.dumps(char)[1:-1]
 
 
 def event(saga_id: str, seq: int, fact: e.Event) -> dict[str, Any]:
@@ -29,6 +35,15 @@ def event(saga_id: str, seq: int, fact: e.Event) -> dict[str, Any]:
     fields = _outside(codec.plain(fact))
     at = fields.pop("at")
     return {"schema": 1, "seq": seq, "at": at, "saga": saga_id, "type": codec.name_of(fact), **fields}
+
+
+def summary(row: Summary, *, interrupted: bool) -> dict[str, Any]:
+    """A saga in a list."""
+    return {
+        "schema": 1, "id": row.id, "name": row.name, "state": row.state, "interrupted": interrupted,
+        "started": iso(row.created_s), "changed": iso(row.changed_s), "steps_done": row.steps_done,
+        "steps_total": row.steps_total, "why": row.why,
+    }
 
 
 def saga(view: Saga, facts: Sequence[tuple[int, e.Event]], *, interrupted: bool) -> dict[str, Any]:

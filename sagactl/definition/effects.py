@@ -1,0 +1,179 @@
+"""Warnings about what a definition says without effect, or leaves unsaid: what nothing uses, what can never happen.
+
+Each of these sagas can be run; its author probably meant something else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sagactl.definition.diagnostics import Note, Problem, Source, shown
+from sagactl.definition.durations import seconds
+from sagactl.definition.graph import before, id_of, named, needs_of, places
+from sagactl.definition.references import output_names
+from sagactl.definition.rules import on_failure
+from sagactl.definition.sites import TUNING, Site, sites
+from sagactl.definition.tree import Node
+from sagactl.model import OnFailure, Phase
+
+_USE = re.compile(r"\$\{(?:params\.(?P<param>\w{1,63})|steps\.(?P<step>[\w-]{1,63})\.outputs\.(?P<output>\w{1,63}))")
+_SURE = re.compile(r"\$\{steps\.(?P<step>[\w-]{1,63})\.outputs\.(?P<output>\w{1,63})\}")
+
+
+def problems_of_effects(source: Source, root: Node) -> Iterator[Problem]:
+    """All warnings that concern more than the text of one command."""
+    order = _Order.of(root.under_items("steps"))
+    for place, step in enumerate(order.steps):
+        commands = sites(root, step)
+        for site in commands:
+            yield from _retries_without_retries(step, site)
+            yield from _longer_than_deadline(root, site)
+            yield from _undo_in_doubt(source, step, site, named(step, place))
+        if order.known:
+            yield from _undos(step, named(step, place), pivot=order.pivot_before(place))
+            yield from _once_past_the_pivot(root, step, place, order, commands)
+    yield from _unused(root, order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """The steps and what comes before each; nothing is `known` of that where they need each other in a circle."""
+
+    steps: Sequence[Node]
+    earlier: Sequence[int]
+    pivots: Sequence[int]
+    known: bool
+
+    @classmethod
+    def of(cls, steps: Sequence[Node]) -> _Order:
+        pivots = [place for place, step in enumerate(steps) if (node := step.get("pivot")) and node.value is True]
+        try:
+            earlier, known = before(needs_of(steps, places(steps))), True
+        except ValueError:  # A circle.
+            earlier, known = [], False
+        return cls(steps=steps, earlier=earlier, pivots=pivots, known=known)
+
+    def pivot_before(self, place: int) -> Node | None:
+        """A pivot that has committed before this step starts."""
+        return next((self.steps[pivot] for pivot in self.pivots if self.earlier[place] >> pivot & 1), None)
+
+    def is_last(self, place: int) -> bool:
+        """No step comes after this one."""
+        return not any(earlier >> place & 1 for earlier in self.earlier)
+
+
+def _undos(step: Node, name: str, *, pivot: Node | None) -> Iterator[Problem]:
+    """Steps that can't be undone by anyone's word. What comes after a pivot never is, so it needs no undo."""
+    undo = step.get("undo")
+    if pivot is None and undo is None and step.fields:
+        yield Problem(code="SG501", span=step.head, message=f"{name} has no `undo`",
+                      help="write `undo: none` where there is nothing to undo; else a saga that has to undo it "
+                           "escalates")
+    elif pivot is not None and undo is not None and undo.value != "none":
+        note = Note(span=pivot.fields["pivot"].head, message="the pivot")
+        yield Problem(code="SG509", span=undo.head, message=f"{name} comes after the pivot, so its undo never runs",
+                      help="leave it out; or move the step before the pivot", notes=(note,))
+
+
+def _once_past_the_pivot(
+    root: Node, step: Node, place: int, order: _Order, commands: Sequence[Site],
+) -> Iterator[Problem]:
+    """There is no way back: a failure here has only retries between it and a person."""
+    pivot = order.pivot_before(place)
+    if pivot is None or on_failure(root, step) is not OnFailure.COMPENSATE:
+        return
+    if any(site.phase is Phase.ACTION and not _retries(site) for site in commands):
+        note = Note(span=pivot.fields["pivot"].head, message="the pivot")
+        yield Problem(code="SG510", span=step.head, notes=(note,),
+                      message=f"{named(step, place)} comes after the pivot and is tried only once",
+                      help="there is no way back when it fails, only a person: give it `max_retries`")
+
+
+def _retries(site: Site) -> bool:
+    """Is a command tried again? Undo and check are, unless somebody says otherwise."""
+    said = site.settings.get("max_retries")
+    return site.phase is not Phase.ACTION if said is None else said.value != 0
+
+
+def _retries_without_retries(step: Node, site: Site) -> Iterator[Problem]:
+    """Settings of retries by the step or the command itself; those of `defaults` are for whoever has retries."""
+    own = (step.get(site.phase) or step).fields
+    for name in TUNING if not _retries(site) else ():
+        node = own.get(name) or (step.get(name) if site.phase is Phase.ACTION else None)
+        if node and name.startswith("retry_"):
+            yield Problem(code="SG505", span=node.span, message=f"`{name}` has no effect: there are no retries",
+                          help="write `max_retries: 3` beside it, or leave it out")
+
+
+def _longer_than_deadline(root: Node, site: Site) -> Iterator[Problem]:
+    """An attempt is cut by the deadline: a longer timeout is never reached."""
+    deadline, timeout = root.get("timeout"), site.settings.get("timeout")
+    if site.phase is Phase.ACTION and deadline and timeout and _seconds(timeout) > _seconds(deadline) > 0:
+        note = Note(span=deadline.span, message="the deadline of the saga")
+        yield Problem(code="SG504", span=timeout.span, notes=(note,), help="shorten it, or give the saga more time",
+                      message=f"{shown(timeout.text)} is longer than the whole saga may take")
+
+
+def _seconds(node: Node) -> float:
+    try:
+        return seconds(node.string)
+    except ValueError:
+        return 0.0
+
+
+def _undo_in_doubt(source: Source, step: Node, site: Site, name: str) -> Iterator[Problem]:
+    """An action in doubt may have taken effect and written nothing; a `check` can tell, and then it has outputs."""
+    if site.phase is not Phase.UNDO or step.get("check"):
+        return
+    undo = step.under("undo")
+    texts = (*site.run.items, *(undo[name] for name in ("cwd", "stdin") if name in undo),
+             *(undo["env"].fields.values() if "env" in undo else ()))
+    for node in texts:
+        for found in _SURE.finditer(node.string if "${steps." in node.string else ""):
+            if found["step"] != id_of(step) or found["output"] not in output_names(step):
+                continue
+            span = source.finder(node.span, node.string)(found[0], found.start())
+            message = f"when {name} is in doubt it may have no `{found['output']}`, and its undo is not run"
+            yield Problem(code="SG511", span=span, message=message,
+                          help=f"write `{found[0][:-1]}?}}` and let the undo cope with an empty text,\n"
+                               f"or give the step a `check`")
+
+
+def _unused(root: Node, order: _Order) -> Iterator[Problem]:
+    """Parameters, outputs and secrets that are declared and that no command gets."""
+    params, outputs = _uses(root)
+    for name, rule in root.under("params").items():
+        if name not in params:
+            yield Problem(code="SG506", span=rule.head, message=f"nothing uses the parameter {shown(name)}",
+                          help=f"write `${{params.{name}}}` where it is needed, or leave it out")
+    named_secrets = {item.string for step in order.steps for item in step.under_items("secrets")}
+    for name, secret in root.under("secrets").items():
+        if name not in named_secrets:
+            yield Problem(code="SG508", span=secret.head, message=f"no step gets the secret {shown(name)}",
+                          help=f"write `secrets: [{name}]` at the step that needs it, or leave it out")
+    for place, step in enumerate(order.steps):
+        node = step.get("outputs")
+        if node is None or step.get("check") or (order.known and order.is_last(place)):
+            continue  # A check may read them; those of the last steps are what the saga gives.
+        for output in (*node.fields.values(), *node.items):
+            name = output.string or next((key for key, each in node.fields.items() if each is output), "")
+            if (id_of(step), name) not in outputs:
+                written = f"${{steps.{id_of(step)}.outputs.{name}}}"
+                yield Problem(code="SG507", span=output.head, message=f"nothing uses the output {shown(name)}",
+                              help=f"write `{written}` where it is needed, or leave it out")
+
+
+def _uses(root: Node) -> tuple[set[str], set[tuple[str, str]]]:
+    """The parameters and the outputs (step, name) that any text refers to."""
+    params: set[str] = set()
+    outputs: set[tuple[str, str]] = set()
+    left = [root]
+    while left:
+        node = left.pop()
+        left += (*node.fields.values(), *node.items)
+        for found in _USE.finditer(node.string if "${" in node.string else ""):
+            params.add(found["param"] or "")
+            outputs.add((found["step"] or "", found["output"] or ""))
+    return params, outputs
