@@ -10,9 +10,12 @@ def main() -> None:
     if sys.platform == "win32":
         sys.stderr.write("sagactl: needs Linux or macOS; under Windows use it in WSL\n")
         raise SystemExit(2)
-    from sagactl.cli.main import main as command_line
+    try:
+        from sagactl.cli.main import main as command_line
 
-    command_line()
+        command_line()
+    except KeyboardInterrupt:  # before there was anything to end
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

@@ -34,8 +34,12 @@ REQUEST_LOOK_S: Final = 1.0
 """How often the holder of a saga looks for a request to turn it round, when nothing else makes it look."""
 
 
+LEAVE: Final = 4
+"""The level at which nothing is waited for any more: what still runs is its supervisor's, and a resume finds it."""
+
+
 class Signals:
-    """How far the user has asked this process to stop: 1 start nothing, 2 end what runs, 3 kill it.
+    """How far the user has asked this process to stop: 1 start nothing, 2 end what runs, 3 kill it, 4 leave it.
 
     `number` is that of the first signal. HUP never goes beyond 1; TERM goes on to 2 by itself after `grace_s`.
     """
@@ -82,7 +86,7 @@ class Signals:
                         self.raise_to(1)
                         tasks.start_soon(self._grace)
                     else:
-                        self.raise_to(min(self.level + 1, 3))
+                        self.raise_to(min(self.level + 1, LEAVE))
 
     async def _grace(self) -> None:
         await anyio.sleep(self._grace_s)
@@ -120,7 +124,7 @@ class Engine:
             raise driver.failure
         if driver.saga.state in FINAL:
             try:
-                await self.executor.fold(driver.saga)
+                await self.executor.fold(driver.saga, surroundings.secrets)
             except StoreError as error:
                 self.warn(f"{driver.saga.id} has ended, but {error.message}")
         return driver.saga
@@ -160,6 +164,9 @@ class _Driver:
             if self.answer(requests):
                 continue
             self.act(effects)
+            if self.engine.signals.level == LEAVE:
+                self.tasks.cancel_scope.cancel()
+                return
             if not self.in_hand and (self.halting or not any(isinstance(each, Wait | Run) for each in effects)):
                 return
             await self.wait(receive, effects)
@@ -188,6 +195,7 @@ class _Driver:
         self.pending.append(event)
         if isinstance(event, e.AttemptStarted):
             self.intended.add(_key(event.attempt))
+            self.engine.executor.expect(self.saga, event.attempt)
 
     async def record(self) -> Sequence[Request]:
         """Make what is pending durable, then publish it. Gives the open requests."""
@@ -243,7 +251,8 @@ class _Driver:
         except SagactlError as error:
             ending = error
         except OSError as error:
-            ending = StoreError(f"the evidence of {attempt.step} of {self.saga.id} can't be read or written: {error}")
+            ending = StoreError(f"the evidence of {attempt.step} of {self.saga.id} can't be read or written: {error}",
+                                hint=f"mend that, then: sagactl resume {self.saga.id}")
         self.send.send_nowait(_Ended(attempt, ending))
 
     def job(self, attempt: Attempt) -> Job:

@@ -7,7 +7,7 @@ message says what happened and where; `hint` says what to do next.
 from __future__ import annotations
 
 EXIT_CODES: dict[int, tuple[str, str]] = {
-    0: ("ok", "the command did what it says; run, resume: the saga is completed"),
+    0: ("ok", "the command did what it says; run, resume, wait: the saga is completed"),
     1: ("error", "a bug in sagactl"),
     2: ("usage", "a flag or an argument is wrong, or a confirmation is needed"),
     3: ("invalid", "the definition or a parameter is wrong"),
@@ -19,6 +19,7 @@ EXIT_CODES: dict[int, tuple[str, str]] = {
     11: ("escalated", "a person is needed"),
     12: ("paused", "stopped on purpose before its end"),
     13: ("abandoned", "ended as it was, on a person's word"),
+    124: ("timeout", "what was waited for had not ended in time"),
     129: ("signal", "HUP: checkpointed, resumable"),
     130: ("signal", "INT: checkpointed, resumable"),
     141: ("pipe", "stdout was closed and the code would else be 0"),
@@ -30,11 +31,12 @@ class SagactlError(Exception):
     """Something the caller can't go on from. `exit_code` is a key of EXIT_CODES."""
 
     exit_code = 1
+    usual_hint = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.usual_hint
 
     @property
     def name(self) -> str:
@@ -66,6 +68,7 @@ class LockedError(SagactlError):
 
 class StoreError(SagactlError):
     exit_code = 7
+    usual_hint = "look at the disk and at the permissions there, then: sagactl resume --all"
 
 
 class FencedError(StoreError):
@@ -78,6 +81,10 @@ class DamagedError(StoreError):
 
 class BusyError(StoreError):
     """The machine could not start a process, several times in a row; the saga stays resumable."""
+
+
+class TimedOutError(SagactlError):
+    exit_code = 124
 
 
 class IllegalTransition(SagactlError):

@@ -75,6 +75,10 @@ class Journal(Protocol):
 class Executor(Protocol):
     """Runs attempts in processes that outlive this one, each at most once whatever crashes."""
 
+    def expect(self, saga: Saga, attempt: Attempt) -> None:
+        """Make the place for an attempt whose intent is about to be durable. Raises StoreError."""
+        ...
+
     async def start(self, job: Job) -> Ending:
         """Run an attempt whose intent is durable and that was never started before; give how it ended."""
         ...
@@ -87,8 +91,8 @@ class Executor(Protocol):
         """End a live attempt: TERM, its `kill_after`, KILL; or KILL now. Its Ending then says `why`."""
         ...
 
-    async def fold(self, saga: Saga) -> None:
-        """The saga is final: keep the evidence of its attempts in one file. May be called twice."""
+    async def fold(self, saga: Saga, secrets: Mapping[str, str]) -> None:
+        """The saga is final: keep the evidence of its attempts in one file, without secrets. May be called twice."""
         ...
 
 

@@ -19,17 +19,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` starts
 FAULTS: Final = ("double", "lost", "wrong", "undetected", "tracebacks")
 SEED: Final = 2
 _T = TypeVar("_T")
-_TABLE = pytest.StashKey[list[tuple[str, int, float]]]()
+FIGURES: Final = "figures"
 
 
 class Torture:
     """How much a campaign does, from which seed, and what came of it."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.long = config.getoption("markexpr") == "torture"
-        self.seed: int = config.getoption("--torture-seed")
-        self._rounds: float = config.getoption("--rounds")
-        self._table = config.stash[_TABLE]
+    def __init__(self, test: pytest.Item) -> None:
+        self.long = test.config.getoption("markexpr") == "torture"
+        self.seed: int = test.config.getoption("--torture-seed")
+        self._rounds: float = test.config.getoption("--rounds")
+        self._test = test
         self._since_s = time.monotonic()
 
     def of(self, *, short: int, a_round: int) -> int:
@@ -47,7 +47,7 @@ class Torture:
         assert set(found) <= set(FAULTS)
         assert tried > 0, what
         assert not any(found.values()), f"{what}: {dict(found)} in {tried}, seed {self.seed}"
-        self._table.append((what, tried, time.monotonic() - self._since_s))
+        self._test.user_properties.append((FIGURES, (what, tried, time.monotonic() - self._since_s)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,13 +56,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--torture-seed", type=int, default=SEED, help="another seed, or that of a run to repeat")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_TABLE] = []
-
-
 @pytest.fixture
 def torture(request: pytest.FixtureRequest) -> Torture:
-    return Torture(request.config)
+    return Torture(request.node)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -73,7 +69,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash[_TABLE]
+    passed = terminalreporter.stats.get("passed", ())
+    rows = [figures for test in passed for name, figures in test.user_properties if name == FIGURES]
     if config.getoption("markexpr") != "torture" or not rows:
         return
     terminalreporter.section(f"torture, seed {config.getoption('--torture-seed')}")

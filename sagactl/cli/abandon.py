@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sagactl.cli import driving, saying, wiring
 from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path, reason_text
 from sagactl.cli.output import result, say
-from sagactl.cli.starting import surroundings
+from sagactl.cli.starting import known_secrets
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.saga import Saga
-from sagactl.errors import ConflictError, InvalidError
+from sagactl.errors import ConflictError
 
 
 def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = False) -> int:
@@ -29,22 +27,14 @@ def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = 
                                 hint=f"sagactl resume {now.id} waits for it, and ends it on Ctrl-C twice")
         event = operate.abandon(now, wiring.me(), reason, at_s)
         if event is not None:
-            wiring.mask_left(database, now, _secrets(now))  # before the event: nothing looks at them after it
+            wiring.mask_left(database, now, known_secrets(now.started))  # nothing looks at them afterwards
         return event
 
     after, changed = saying.record(database, saga, word)
-    wiring.fold(database, after)
+    wiring.fold(database, after, known_secrets(after.started))
     if not changed:
         say(f"{after.id} was abandoned already")
     driving.tell(after, quiet=quiet)
     if quiet:
         result(after.id)
     return 0
-
-
-def _secrets(saga: Saga) -> Mapping[str, str] | None:
-    """The secrets of a saga, to mask them; None where they can't be read any more."""
-    try:
-        return surroundings(saga.started).secrets
-    except InvalidError:
-        return None

@@ -10,7 +10,7 @@ import os
 import sys
 
 from sagactl.cli.render.human import safe
-from sagactl.errors import SagactlError
+from sagactl.errors import InvalidError, SagactlError
 
 
 class _Stdout:
@@ -18,11 +18,14 @@ class _Stdout:
 
 
 def result(text: str) -> None:
-    """A line of results, flushed: a pipe sees it at once. A stdout that takes nothing is remembered."""
+    """A line of results, flushed: a pipe sees it at once. A stdout that takes nothing is remembered.
+
+    Of text that others wrote the caller has made one line; whatever else it holds is made safe here.
+    """
     if _Stdout.closed:
         return
     try:
-        sys.stdout.write(_encodable(text, sys.stdout.encoding) + "\n")
+        sys.stdout.write(_encodable(safe(text, lines=True), sys.stdout.encoding) + "\n")
         sys.stdout.flush()
     except (OSError, ValueError):
         give_up_stdout()
@@ -79,7 +82,7 @@ def warn(text: str) -> None:
 
 def complain(error: SagactlError) -> int:
     """Say what is wrong and what to do; the exit code."""
-    say(f"sagactl: {error.message}", lines=True)
+    say(f"sagactl: {error.message}", lines=isinstance(error, InvalidError))  # one problem a line
     if error.hint:
         hint(error.hint)
     return error.exit_code

@@ -23,7 +23,7 @@ from sagactl.core import events as e
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
 from sagactl.errors import ConflictError, LockedError, SagactlError, StoreError
-from sagactl.execution.evidence import Evidence
+from sagactl.execution.evidence import Evidence, masks
 from sagactl.execution.launching import Launched, launch
 from sagactl.execution.processes import boot_id
 from sagactl.journal.reading import Reader, open_reader
@@ -135,6 +135,7 @@ async def _drive(
                 except* (SagactlError, OSError) as group:
                     results[place] = _first(group)
                 if isinstance(results[place], ConflictError) and turn.otherwise is not None:
+                    Evidence(database).discard(turn.token)
                     try:
                         again = turn.otherwise()
                     except SagactlError as error:
@@ -154,7 +155,8 @@ def _tell_of_signal(level: int) -> None:
     say({
         1: "stopping: nothing more starts, what runs may end (Ctrl-C again ends it)",
         2: "ending what runs (Ctrl-C again kills it)",
-        3: "killing what runs",
+        3: "killing what runs (Ctrl-C again leaves it to its supervisor)",
+        4: "leaving what runs",
     }[level])
 
 
@@ -166,21 +168,29 @@ def _first(error: BaseException) -> SagactlError:
 
 def alive(database: Path, saga: Saga) -> list[str]:
     """The steps of a saga whose attempt without outcome still runs, as far as one can see from here."""
-    from sagactl.execution.executor import running_steps
+    from sagactl.execution.orphans import running_steps
 
     return running_steps(Evidence(database), saga)
 
 
 def mask_left(database: Path, saga: Saga, secrets: Mapping[str, str] | None) -> None:
-    """See executor.mask_left."""
-    from sagactl.execution import executor
+    """See orphans.mask_left."""
+    from sagactl.execution import orphans
 
-    executor.mask_left(Evidence(database), saga, secrets)
+    orphans.mask_left(Evidence(database), saga, secrets)
 
 
-def fold(database: Path, saga: Saga) -> None:
-    """Tidy up the evidence of a saga that has ended; a failure is a warning. May be called twice."""
+def fold(database: Path, saga: Saga, secrets: Mapping[str, str] | None) -> None:
+    """Tidy up what there still is of the evidence of a saga that has ended; a failure is a warning.
+
+    Without its secrets nothing that could hold one is kept.
+    """
+    kept, token = Evidence(database), saga.started.token
     try:
-        Evidence(database).fold(saga.started.token)
-    except StoreError as error:
+        if not kept.is_folded(token):
+            with kept.lock(token, me(), time.time()):
+                kept.fold(token, masks(saga, secrets))
+    except LockedError:
+        pass  # then another process is about to
+    except (StoreError, OSError) as error:
         warn(f"{saga.id} has ended, but {error}")

@@ -147,7 +147,10 @@ def _evolve_saga(saga: Saga, event: e.Event) -> Saga:
     match event:
         case e.HolderChanged(holder=holder):
             clamped = {name: _clamp(view, event.at_s) for name, view in saga.steps.items()}
-            return replace(saga, holder=holder, steps=clamped)
+            limit_s = saga.definition.timeout_s
+            if saga.deadline_s is None or limit_s is None:
+                return replace(saga, holder=holder, steps=clamped)
+            return replace(saga, holder=holder, steps=clamped, deadline_s=min(saga.deadline_s, event.at_s + limit_s))
         case e.DeadlinePassed():
             return replace(saga, deadline_passed=True)
         case e.CompensationRequested():

@@ -5,12 +5,13 @@ Outputs are regular files, never read through a link; a stream may be of any siz
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, AnyStr, Final, NamedTuple
 
 from sagactl.execution import record
 from sagactl.model import Output
@@ -24,6 +25,9 @@ STDOUT_BYTES_MAX: Final = 1024 * 1024
 
 MASK_DEPTH_MAX: Final = 16
 """Folders below each other that masking descends: each holds a descriptor."""
+
+_NOT_READABLE: Final = record.NO_FILE | {errno.EACCES, errno.EPERM}
+"""What opening an output says where its command has put something else there."""
 
 _CHUNK: Final = 1024 * 1024
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -44,7 +48,10 @@ class Outputs(NamedTuple):
 
 
 def outputs(folder: Path, declared: Mapping[str, Output], secrets: Mapping[str, str]) -> Outputs:
-    """Read the outputs of an attempt. A value that contains a secret is no valid output: it would be journaled."""
+    """Read the outputs of an attempt. A value that contains a secret is no valid output: it would be journaled.
+
+    Raises OSError: one can't be read now, which says nothing about it.
+    """
     values: dict[str, str] = {}
     problems = []
     for name, output in declared.items():
@@ -52,7 +59,7 @@ def outputs(folder: Path, declared: Mapping[str, Output], secrets: Mapping[str, 
             value = _from_file(folder, name) if output.pointer is None else _from_stdout(folder, output.pointer)
             if not value and not output.empty_allowed:
                 raise OutputError("is empty")
-            leaked = next((secret for secret, text in secrets.items() if text and text in value), None)
+            leaked = next((secret for secret, text in secrets.items() if text and _holds(value, text)), None)
             if leaked is not None:
                 raise OutputError(f"contains the secret {leaked}")
         except OutputError as error:
@@ -78,9 +85,14 @@ def mask(folder: Path, secrets: Iterable[str]) -> tuple[str, ...]:
 
 def masked(text: str, secrets: Iterable[str]) -> str:
     """A text with every secret replaced by `***`."""
-    for secret in secrets:
-        text = text.replace(secret, "***") if secret else text
+    for start, end in reversed(_places(text, secrets)):
+        text = text[:start] + "***" + text[end:]
     return text
+
+
+def _holds(value: str, secret: str) -> bool:
+    """Whether an output contains a secret, or what masking has made of it."""
+    return secret in value or "*" * len(secret.encode("utf-8", "surrogateescape")) in value
 
 
 def _from_file(folder: Path, name: str) -> str:
@@ -116,6 +128,8 @@ def _read(path: Path, bytes_max: int, what: str = "") -> bytes:
     except FileNotFoundError:
         raise OutputError("is missing: the command did not write $SAGA_OUTPUT_DIR/" + path.name) from None
     except OSError as error:
+        if error.errno not in _NOT_READABLE:
+            raise  # the machine's fault: it is read again by a resume
         raise OutputError(f"can't be read: {error.strerror}") from None
     try:
         status = os.fstat(descriptor)
@@ -185,13 +199,33 @@ def _mask_file(name: str, folder: int, texts: list[bytes]) -> None:
         descriptor = os.open(name, _WRITE, dir_fd=folder)
     try:
         overlap = max(len(text) for text in texts) - 1
-        at = 0
-        while chunk := os.pread(descriptor, _CHUNK + overlap, at):
-            clean = chunk
-            for text in texts:
-                clean = clean.replace(text, b"*" * len(text))
-            if clean != chunk:
+        at, was, now = 0, b"", b""  # the end of the piece before: as it was, and as it has been written
+        while fresh := os.pread(descriptor, _CHUNK, at + len(was)):
+            was += fresh
+            clean = bytearray(now + fresh)
+            places = _places(was, texts)
+            for start, end in places:
+                clean[start:end] = b"*" * (end - start)
+            if places:
                 os.pwrite(descriptor, clean, at)
-            at += _CHUNK
+            done = max(0, len(was) - overlap)
+            at, was, now = at + done, was[done:], bytes(clean[done:])
     finally:
         os.close(descriptor)
+
+
+def _places(whole: AnyStr, parts: Iterable[AnyStr]) -> list[tuple[int, int]]:
+    """Start and end of every place where a part stands, in order; where parts overlap, the whole."""
+    found = []
+    for part in filter(None, parts):
+        at = whole.find(part)
+        while at >= 0:
+            found.append((at, at + len(part)))
+            at = whole.find(part, at + 1)
+    places: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if places and start < places[-1][1]:
+            places[-1] = (places[-1][0], max(end, places[-1][1]))
+        else:
+            places.append((start, end))
+    return places

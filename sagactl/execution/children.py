@@ -10,18 +10,25 @@ from typing import Any, Final
 _OUTPUT: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+class EvidenceError(OSError):
+    """A file for the output or the input of a command could not be made, which is no fault of the command."""
+
+
 def spawn(request: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Run a command in a session of its own, output to files. Raises OSError; nothing runs then.
+    """Run a command in a session of its own, output to files. Raises OSError, EvidenceError; nothing runs then.
 
     Every descriptor of this process is close-on-exec, so `close_fds` has nothing to do; without preexec_fn it is vfork.
     """
     folder = request["folder"]
     opened: list[int] = []
     try:
-        os.makedirs(os.path.join(folder, "outputs"), mode=0o700, exist_ok=True)
-        stdin = _stdin(folder, request["stdin"], opened)
-        opened.append(os.open(os.path.join(folder, "stdout"), _OUTPUT, 0o600))
-        opened.append(os.open(os.path.join(folder, "stderr"), _OUTPUT, 0o600))
+        try:
+            os.makedirs(os.path.join(folder, "outputs"), mode=0o700, exist_ok=True)
+            stdin = _stdin(folder, request["stdin"], opened)
+            opened.append(os.open(os.path.join(folder, "stdout"), _OUTPUT, 0o600))
+            opened.append(os.open(os.path.join(folder, "stderr"), _OUTPUT, 0o600))
+        except OSError as error:
+            raise EvidenceError(error.errno, error.strerror, error.filename) from error
         return subprocess.Popen(
             request["argv"], stdin=stdin, stdout=opened[-2], stderr=opened[-1], cwd=request["cwd"],
             env=request["env"], start_new_session=True, close_fds=False, umask=request["umask"],

@@ -10,18 +10,21 @@ Folders are 0700 and files 0600. All names are made here, from numbers and rando
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sagactl.core.parts import Actor
+from sagactl.core.saga import Saga
 from sagactl.errors import LockedError, StoreError
-from sagactl.execution import record
+from sagactl.execution import capture, record
 
 KEPT_BYTES_MAX = 64 * 1024
 """Of each stream of an attempt, its end is kept when a saga is final."""
@@ -30,7 +33,7 @@ _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Evidence:
-    """The evidence beside one database. Paths are made; only `lock` and `fold` write."""
+    """The evidence beside one database. Paths are made; only `lock`, `discard` and `fold` write."""
 
     def __init__(self, database: Path) -> None:
         self.root = Path(f"{database}.d")
@@ -44,7 +47,7 @@ class Evidence:
 
         Raises:
             LockedError: a live process holds it; says which, since when.
-            StoreError: the folder can't be made or opened.
+            StoreError: the lock can't be made, opened or taken.
         """
         folder = self.saga_folder(token)
         try:
@@ -53,14 +56,27 @@ class Evidence:
         except OSError as error:
             raise StoreError(f"can't open the lock of a saga: {error}") from error
         try:
-            if not record.take_lock(descriptor, fcntl.LOCK_EX):
-                raise LockedError(f"held by {_holder(descriptor)}")
-            said = {"pid": holder.pid, "host": holder.host, "user": holder.user, "since": since_s}
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(said).encode(), 0)
+            try:
+                if not record.take_lock(descriptor, fcntl.LOCK_EX):
+                    raise LockedError(f"held by {_holder(descriptor)}")
+                said = {"pid": holder.pid, "host": holder.host, "user": holder.user, "since": since_s}
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, json.dumps(said).encode(), 0)
+            except OSError as error:
+                raise StoreError(f"can't take the lock {folder / 'lock'}: {error.strerror}") from error
             yield
         finally:
             os.close(descriptor)
+
+    def discard(self, token: str) -> None:
+        """Remove the folder of a saga that never began, if it holds nothing but its lock and empty folders."""
+        folder = self.saga_folder(token)
+        with contextlib.suppress(OSError):
+            for path in folder.iterdir():
+                if path.name != "lock":
+                    path.rmdir()  # fails where there is anything else, and then all of it stays
+            (folder / "lock").unlink()
+            folder.rmdir()
 
     def is_held(self, token: str) -> bool:
         """Whether a live process holds that saga now."""
@@ -75,22 +91,27 @@ class Evidence:
         lines = [json.loads(line) for line in text.splitlines()]
         return {line["attempt"]: line for line in lines}
 
-    def fold(self, token: str) -> None:
+    def is_folded(self, token: str) -> bool:
+        """Whether no attempt of that saga has a folder. Raises OSError."""
+        return not _attempts(self.saga_folder(token))
+
+    def fold(self, token: str, masks: Mapping[str, Sequence[str] | None] = MappingProxyType({})) -> None:
         """Put the attempts of a final saga into one file, then remove their folders. May be called twice.
 
-        The file is whole before a folder goes, so a crash at any line loses nothing.
+        The file is whole before a folder goes, so a crash at any line loses nothing. `masks` is what the function of
+        that name gives: what a process wrote that its command left running was not masked yet.
 
         Raises:
             StoreError: the evidence can't be read or written.
         """
         folder = self.saga_folder(token)
         try:
-            attempts = sorted(path for path in folder.iterdir() if path.is_dir())
+            attempts = _attempts(folder)
             if not attempts:
                 return
             known = self.folded(token)
             for path in attempts:
-                known.setdefault(path.name, _attempt(path))
+                known.setdefault(path.name, _attempt(path, masks.get(path.name.split(".")[0], ())))
             _write_whole(folder / record.FOLDED, "".join(json.dumps(line) + "\n" for line in known.values()))
             for path in attempts:
                 shutil.rmtree(path)
@@ -100,22 +121,49 @@ class Evidence:
             raise StoreError(f"can't tidy up the evidence in {folder}: {error}") from error
 
 
-def _attempt(path: Path) -> dict[str, Any]:
+def _attempts(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def masks(saga: Saga, secrets: Mapping[str, str] | None) -> dict[str, Sequence[str] | None]:
+    """The secrets that an attempt may have printed, by the place of its step; None where nobody knows them any more."""
+    return {
+        str(place): None if secrets is None else [secrets[name] for name in step.secrets]
+        for place, step in enumerate(saga.definition.steps) if step.secrets
+    }
+
+
+def _attempt(path: Path, secrets: Sequence[str] | None) -> dict[str, Any]:
+    """An attempt as it is folded; of what it printed nothing where that could hold secrets that nobody knows."""
     try:
         found = record.read(str(path))
     except record.DamagedRecordError:
         found = None
     slots = dict(zip(("claim", "started", "outcome"), found, strict=True)) if found else {}
-    return {"attempt": path.name, **slots, "stdout": tail(path / "stdout", KEPT_BYTES_MAX),
-            "stderr": tail(path / "stderr", KEPT_BYTES_MAX)}
+    streams: dict[str, Any] = {}
+    capture.mask(path, secrets or ())
+    for name in ("stdout", "stderr"):
+        streams[name] = "" if secrets is None else capture.masked(_tail(path / name, KEPT_BYTES_MAX), secrets)
+        streams[f"{name}_bytes"] = (path / name).lstat().st_size if (path / name).exists() else 0
+    return {"attempt": path.name, **slots, **streams}
 
 
 def tail(path: Path, bytes_max: int) -> str:
-    """The end of a captured stream, as text; "" where there is none. Bytes that are no UTF-8 become U+FFFD."""
+    """The end of a captured stream, as text; "" where none can be read. Bytes that are no UTF-8 become U+FFFD."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return _tail(path, bytes_max)
     except OSError:
         return ""
+
+
+def _tail(path: Path, bytes_max: int) -> str:
+    """Raises OSError: there is one that can't be read now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, *record.NO_FILE):
+            return ""
+        raise
     try:
         size = os.fstat(descriptor).st_size
         return os.pread(descriptor, bytes_max, max(0, size - bytes_max)).decode("utf-8", "replace")
@@ -126,11 +174,15 @@ def tail(path: Path, bytes_max: int) -> str:
 def _write_whole(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    temporary.rename(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _holder(descriptor: int) -> str:

@@ -6,6 +6,7 @@ attempt is run again only if nobody can ever have run it.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ from sagactl.core.saga import Saga
 from sagactl.errors import StoreError
 from sagactl.execution import capture, processes, record
 from sagactl.execution.channel import Supervisors
-from sagactl.execution.evidence import Evidence, tail
+from sagactl.execution.evidence import Evidence, masks, tail
 from sagactl.execution.invocation import attempt_id, attempt_name, invocation
+from sagactl.execution.orphans import claim_for_nobody
 from sagactl.execution.supervisor import TOO_BUSY
 from sagactl.model import Phase
 from sagactl.ports import Job
@@ -44,6 +46,14 @@ class SupervisedExecutor:
         self._stops: dict[str, tuple[How, bool]] = {}
         self._folded: dict[str, dict[str, dict[str, Any]]] = {}
 
+    def expect(self, saga: Saga, attempt: Attempt) -> None:
+        """Make the folder of an attempt before its intent is durable: one that is missing afterwards was deleted."""
+        folder = self._folder(saga, attempt)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"can't make {folder}: {error.strerror}") from error
+
     async def start(self, job: Job) -> Ending:
         """Run an attempt whose intent is durable. One that is in the evidence already is read, never run again."""
         folder, identity = self._folder(job.saga, job.attempt), attempt_id(job.saga, job.attempt)
@@ -59,21 +69,26 @@ class SupervisedExecutor:
         notice = await self._supervisors.with_room().run({**request, **who})
         if notice is not None and notice.get("errno") is not None:
             return self._unclaimed(notice["errno"])
+        if notice is not None and notice.get("unwritten") is not None:
+            why = os.strerror(notice["unwritten"])
+            raise StoreError(f"an outcome can't be written to {folder / record.NAME}: {why}",
+                             hint=f"make room: its supervisor keeps trying; then: sagactl resume {job.saga.id}")
         found = self._outcome(folder)
         return await self.recover(job) if found is None else self._ending(job, found)
 
     async def recover(self, job: Job) -> Ending:
         """Find out what became of an attempt that is in the journal without an outcome."""
+        self._folded.pop(job.saga.started.token, None)  # who took this saga from us may have folded it since
         folded = self._known(job.saga).get(attempt_name(job.saga, job.attempt))
         if folded is not None:
             outcome = folded.get("outcome") or {"how": How.LOST, "at": time.time()}
             return self._ending(job, record.Record(folded.get("claim", {}), folded.get("started"), outcome))
         folder = self._folder(job.saga, job.attempt)
-        if job.attempt.boot_id == self._boot_id and claim_for_nobody(folder, job.saga, job.attempt, self._boot_id):
-            return Ending(how=How.NEVER_STARTED, ended_s=time.time())
+        if job.attempt.boot_id == self._boot_id:
+            claim_for_nobody(folder, attempt_id(job.saga, job.attempt), self._boot_id)  # its outcome is then read below
         damaged = 0
         while True:
-            held = record.is_held(str(folder / record.NAME), retry_s=0.0)
+            held = _is_held(folder)
             try:
                 found = record.read(str(folder))
             except record.DamagedRecordError as error:
@@ -105,9 +120,9 @@ class SupervisedExecutor:
         if written or ours is not None:
             self._stops[identity] = (why, kill)  # else it is tried again: the engine says so each second
 
-    async def fold(self, saga: Saga) -> None:
+    async def fold(self, saga: Saga, secrets: Mapping[str, str]) -> None:
         """Keep the evidence of a final saga in one file. May be called twice."""
-        self._evidence.fold(saga.started.token)
+        self._evidence.fold(saga.started.token, masks(saga, secrets))
         self._folded.pop(saga.started.token, None)
 
     # Reading what there is.
@@ -171,7 +186,8 @@ class SupervisedExecutor:
         assert found.outcome is not None
         folder, outcome = self._folder(job.saga, job.attempt), found.outcome
         how, number = How(outcome["how"]), outcome.get("errno")
-        unmasked = capture.mask(folder, job.secrets.values())
+        # A check writes into the folder of the attempt that it judges.
+        unmasked = [name for each in {folder, self._judged(job)} for name in capture.mask(each, job.secrets.values())]
         succeeded = how is How.EXITED and outcome.get("status") == 0
         wanted = job.outputs if how not in (How.NOT_STARTED, How.BUSY, How.NEVER_STARTED) else {}
         read = capture.outputs(self._judged(job), wanted, job.secrets)
@@ -181,7 +197,8 @@ class SupervisedExecutor:
             started_s=found.started["at"] if found.started else None,
             exit_status=outcome.get("status"),
             signal=outcome.get("signal"),
-            message=message or (_could_not(job, number, in_cwd=outcome.get("cwd", False)) if number else ""),
+            message=message or outcome.get("message", "") or (
+                _could_not(job, number, in_cwd=outcome.get("cwd", False)) if number else ""),
             outputs=read.values,
             outputs_error=read.error if succeeded and job.attempt.phase is Phase.ACTION else "",
             stderr_tail="" if succeeded else capture.masked(tail(folder / "stderr", STDERR_TAIL_BYTES),
@@ -200,9 +217,11 @@ class SupervisedExecutor:
         identity = attempt_id(job.saga, job.attempt)
         started = found.started or {}
         session, ticks = started.get("pid"), started.get("ticks")
-        began_s = started.get("at", found.claim.get("at", 0.0))
-        left_s = min(max(began_s + job.attempt.timeout_s - time.time(), 0.0), job.attempt.timeout_s)
+        lived_s = processes.lived_s(ticks) if ticks else time.time() - found.claim.get("at", 0.0)
+        left_s = min(max(job.attempt.timeout_s - lived_s, 0.0), job.attempt.timeout_s)
         deadline_s = time.monotonic() + left_s
+        if session is None:
+            await anyio.sleep(LOOK_S)  # between vfork and exec a command does not carry its id yet
         while self._leads(identity, session, ticks):
             if time.monotonic() >= deadline_s or identity in self._stops:
                 return self._lost(job, "its supervisor died", await self._sweep(job, session, ticks))
@@ -225,70 +244,21 @@ class SupervisedExecutor:
         return sweep.left
 
 
+def _is_held(folder: Path) -> bool:
+    """Whether a supervisor has an attempt in hand. Raises OSError: that can't be told now."""
+    try:
+        return record.is_held(str(folder / record.NAME), retry_s=0.0)
+    except OSError as error:
+        if error.errno not in record.NO_FILE:
+            raise
+        return False
+
+
 def _could_not(job: Job, number: int, *, in_cwd: bool) -> str:
     """Why a command could not start, naming what could not be found or run."""
     words = getattr(job.command.run, "words", ("/bin/sh",))
     what = f"its working folder {job.command.cwd}" if in_cwd else words[0]
+    found = "/" in what and os.path.exists(os.path.join(job.saga.started.cwd, job.command.cwd, what))  # noqa: PTH110, PTH118
+    if number == errno.ENOENT and found and not in_cwd:
+        what = f"the interpreter of {what}"
     return f"{what}: {os.strerror(number)}"
-
-
-def claim_for_nobody(folder: Path, saga: Saga, attempt: Attempt, boot: str) -> bool:
-    """Claim an attempt that nobody has claimed, so that nobody ever can; its outcome is there at once.
-
-    Raises:
-        StoreError: the claim can't be written.
-    """
-    own = {"id": attempt_id(saga, attempt), "boot": boot, "supervisor": 0, "at": time.time()}
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(record.claim(str(folder), own, {"how": How.NEVER_STARTED, "at": time.time()}))
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise StoreError(f"can't claim an attempt in {folder}: {error}") from error
-    return True
-
-
-def running_steps(evidence: Evidence, saga: Saga) -> list[str]:
-    """The steps whose attempt without an outcome still runs. One that nobody has claimed never will, after this.
-
-    The caller holds the saga's lock. Raises StoreError.
-    """
-    found, boot = [], processes.boot_id()
-    for name, view in saga.steps.items():
-        if view.live is None:
-            continue
-        folder = evidence.saga_folder(saga.started.token) / attempt_name(saga, view.live)
-        if view.live.boot_id == boot and not claim_for_nobody(folder, saga, view.live, boot) and _runs(
-            folder, attempt_id(saga, view.live),
-        ):
-            found.append(name)
-    return found
-
-
-def mask_left(evidence: Evidence, saga: Saga, secrets: Mapping[str, str] | None) -> None:
-    """Mask what attempts without an outcome captured, none of which runs; without `secrets` their streams go.
-
-    For a saga that is about to be abandoned: nobody will look at them again. Raises OSError.
-    """
-    for name, view in saga.steps.items():
-        if view.live is None or not saga.by_id[name].secrets:
-            continue
-        folder = evidence.saga_folder(saga.started.token) / attempt_name(saga, view.live)
-        if secrets is not None:
-            capture.mask(folder, [secrets[each] for each in saga.by_id[name].secrets])
-        else:
-            for stream in ("stdout", "stderr"):
-                (folder / stream).unlink(missing_ok=True)
-
-
-def _runs(folder: Path, identity: str) -> bool:
-    """Whether a claimed attempt has a supervisor or a process."""
-    if record.is_held(str(folder / record.NAME)):
-        return True
-    try:
-        found = record.read(str(folder))
-    except record.DamagedRecordError:
-        found = None
-    started = (found.started if found else None) or {}
-    return bool(processes.members(identity, started.get("pid"), started.get("ticks")))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -42,6 +43,11 @@ def start_ticks(pid: int) -> int | None:
     return stat[1] if stat else None
 
 
+def lived_s(ticks: int) -> float:
+    """For how long a process has lived that started then, whatever was done to the clock meanwhile. Needs /proc."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
 def members(attempt_id: str, session: int | None, since_ticks: int | None) -> tuple[int, ...]:
     """The pids of an attempt's live processes, zombies left out.
 
@@ -54,13 +60,14 @@ def members(attempt_id: str, session: int | None, since_ticks: int | None) -> tu
     if not PROC:
         return (session,) if session is not None and _signalled(os.killpg, session, 0) else ()
     wanted = f"SAGA_ATTEMPT_ID={attempt_id}".encode()
-    found = []
-    for name in os.listdir("/proc"):
-        stat = _stat(int(name)) if name.isdigit() else None
-        if stat is None or (since_ticks is not None and stat[1] < since_ticks):
-            continue
-        if stat[0] == session or _carries(name, wanted):
-            found.append(int(name))
+    found: list[int] = []
+    for _ in range(2):  # twice to say nobody: who forked after the list was made, and ended, is in none with its child
+        for name in () if found else os.listdir("/proc"):
+            stat = _stat(int(name)) if name.isdigit() else None
+            if stat is None or (since_ticks is not None and stat[1] < since_ticks):
+                continue
+            if stat[0] == session or _carries(name, wanted):
+                found.append(int(name))
     return tuple(found)
 
 

@@ -7,6 +7,7 @@ lock is held as long as it is in hand. Standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -26,6 +27,10 @@ LOCK_POLL_S: Final = 0.01
 LOCK_RETRY_S: Final = 0.2
 """Between vfork and exec a child holds its parent's locks: a taker tries this long before it believes them."""
 
+NO_FILE: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ESPIPE, errno.ENXIO})
+"""What opening and reading say where a command has put something else in a record's place."""
+
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _HEAD: Final = 9
 _TEXT_BYTES_MAX: Final = SLOT_BYTES - _HEAD - 1
@@ -54,21 +59,36 @@ def claim(folder: str, slot: dict[str, Any], outcome: dict[str, Any] | None = No
     descriptor = os.open(temporary, _NEW, 0o600)
     try:
         whole = _encode(slot) + bytes(SLOT_BYTES) + (_encode(outcome) if outcome else bytes(SLOT_BYTES))
-        if os.write(descriptor, whole) < len(whole):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        _write(descriptor, whole, 0)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.link(temporary, os.path.join(folder, NAME))
     except BaseException:
         os.close(descriptor)
         raise
     finally:
-        os.unlink(temporary)
+        with contextlib.suppress(OSError):  # once it is linked the attempt is claimed, whatever becomes of this name
+            os.unlink(temporary)
     return descriptor
 
 
 def write_slot(descriptor: int, index: int, slot: dict[str, Any]) -> None:
     """Overwrite one slot in place, at one go. Raises OSError."""
-    os.pwrite(descriptor, _encode(slot), index * SLOT_BYTES)
+    _write(descriptor, _encode(slot), index * SLOT_BYTES)
+
+
+def restore(folder: str, slot: dict[str, Any], outcome: dict[str, Any]) -> None:
+    """Put the record of an attempt back where its own command removed it: without one it would be run again.
+
+    Raises OSError.
+    """
+    try:
+        os.lstat(os.path.join(folder, NAME))
+    except FileNotFoundError:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.close(claim(folder, slot, outcome))
+    except OSError:
+        pass  # it can't be looked at, so it is there
 
 
 def read(folder: str) -> Record | None:
@@ -80,17 +100,17 @@ def read(folder: str) -> Record | None:
         OSError: it can't be read now.
     """
     try:
-        descriptor = os.open(os.path.join(folder, NAME), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(os.path.join(folder, NAME), _READ)
+        try:
+            raw = os.pread(descriptor, 3 * SLOT_BYTES + 1, 0)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise DamagedRecordError(f"{folder}/{NAME} is a link") from error
+        if error.errno in NO_FILE:
+            raise DamagedRecordError(f"{folder}/{NAME} is no regular file") from error
         raise
-    try:
-        raw = os.pread(descriptor, 3 * SLOT_BYTES + 1, 0)
-    finally:
-        os.close(descriptor)
     if len(raw) != 3 * SLOT_BYTES:
         raise DamagedRecordError(f"{folder}/{NAME} has {len(raw)} bytes")
     slots = [_decode(raw[i * SLOT_BYTES : (i + 1) * SLOT_BYTES], folder) for i in range(3)]
@@ -117,7 +137,7 @@ def was_folded(folder: str) -> bool:
 def is_held(path: str, retry_s: float = LOCK_RETRY_S) -> bool:
     """Whether a live process holds the flock of a file. False where there is no file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, _READ)
     except FileNotFoundError:
         return False
     try:
@@ -138,6 +158,11 @@ def take_lock(descriptor: int, kind: int, retry_s: float = LOCK_RETRY_S) -> bool
             time.sleep(LOCK_POLL_S)
         else:
             return True
+
+
+def _write(descriptor: int, data: bytes, at: int) -> None:
+    if os.pwrite(descriptor, data, at) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _encode(slot: dict[str, Any]) -> bytes:

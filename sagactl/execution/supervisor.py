@@ -10,6 +10,7 @@ On the socket both ways: a length of four bytes, big-endian, then JSON.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -28,25 +29,29 @@ if __name__ == "__main__":
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from sagactl.execution import processes, record
-from sagactl.execution.children import end_of, end_signals, spawn
+from sagactl.execution.children import EvidenceError, end_of, end_signals, spawn
 
 ATTEMPTS_MAX: Final = 32
 """Attempts in one supervisor's hand: bounds descriptors, and what is lost with it."""
 
 STOP_LOOK_S: Final = 1.0
 WRITE_RETRY_S: Final = 0.5
+WRITE_TRIES_UNTOLD: Final = 6
+"""After so many the orchestrator is told that an outcome can't be written; the supervisor goes on trying."""
+
 LOOK_RETRY_S: Final = 0.1
 TOO_BUSY: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
 
 
 class Attempt:
-    """One attempt in hand. `descriptor` holds its record's lock; `outcome` is what will be written there."""
+    """One attempt in hand. `descriptor` holds its record's lock; `own` and `outcome` are its first and last slot."""
 
-    def __init__(self, request: dict[str, Any], descriptor: int) -> None:
+    def __init__(self, request: dict[str, Any], own: dict[str, Any], descriptor: int) -> None:
         self.id: str = request["id"]
         self.folder: str = request["folder"]
         self.kill_after_s: float = request["kill_after_s"]
         self.request = request
+        self.own = own
         self.descriptor = descriptor
         self.process: subprocess.Popen[bytes] | None = None
         self.since_ticks: int | None = None
@@ -54,6 +59,7 @@ class Attempt:
         self.sweep: processes.Sweep | None = None
         self.outcome: dict[str, Any] = {}
         self.leader_gone = False
+        self.tries = 0
 
 
 class Supervisor:
@@ -145,7 +151,7 @@ class Supervisor:
         except OSError as error:
             self.notify({"ended": request["id"], "errno": error.errno})
             return
-        attempt = Attempt(request, descriptor)
+        attempt = Attempt(request, own, descriptor)
         self.attempts[attempt.id] = attempt
         if record.was_folded(request["folder"]):
             attempt.outcome = {"how": "never_started"}
@@ -155,15 +161,15 @@ class Supervisor:
             attempt.process = spawn(request)
         except (OSError, ValueError) as error:
             number = error.errno if isinstance(error, OSError) else errno.EINVAL
-            how = "busy" if number in TOO_BUSY else "not_started"
+            how = "busy" if number in TOO_BUSY or isinstance(error, EvidenceError) else "not_started"
             in_cwd = isinstance(error, OSError) and error.filename == request["cwd"]
             attempt.outcome = {"how": how, "errno": number, "cwd": in_cwd}
             self.finish(attempt)
             return
-        attempt.since_ticks = processes.start_ticks(attempt.process.pid)
         attempt.at_s = time.monotonic() + request["timeout_s"]
-        started = {"pid": attempt.process.pid, "ticks": attempt.since_ticks, "at": time.time()}
         try:
+            attempt.since_ticks = processes.start_ticks(attempt.process.pid)
+            started = {"pid": attempt.process.pid, "ticks": attempt.since_ticks, "at": time.time()}
             record.write_slot(descriptor, record.STARTED, started)
         except OSError:
             pass  # the slot only helps whoever comes after a crash of this process; the command runs
@@ -265,18 +271,21 @@ class Supervisor:
             attempt.outcome["left"] = sorted(left)[:20]
         try:
             record.write_slot(attempt.descriptor, record.OUTCOME, attempt.outcome)
-        except OSError:
+            record.restore(attempt.folder, attempt.own, attempt.outcome)
+        except OSError as error:
             attempt.at_s = time.monotonic() + WRITE_RETRY_S
+            attempt.tries += 1
+            if attempt.tries == WRITE_TRIES_UNTOLD:
+                self.notify({"ended": attempt.id, "unwritten": error.errno})
             return
         del self.attempts[attempt.id]
         if attempt.process is not None and attempt.leader_gone:
             attempt.process.wait()
-        fcntl.flock(attempt.descriptor, fcntl.LOCK_UN)
+        with contextlib.suppress(OSError):  # closing it is as good
+            fcntl.flock(attempt.descriptor, fcntl.LOCK_UN)
         self.notify({"ended": attempt.id})
-        try:
+        with contextlib.suppress(OSError):  # read back from the cache; a power cut makes it in doubt, as it always may
             os.fdatasync(attempt.descriptor)
-        except OSError:
-            pass  # written and read back from the cache; a power cut makes the attempt in doubt, as it always may
         os.close(attempt.descriptor)
 
 

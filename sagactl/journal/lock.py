@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,7 +36,12 @@ class WriteLock:
         self._pid = f"{os.getpid()}\n".encode().ljust(_PID_BYTES)
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            if os.fstat(self._descriptor).st_size == 0:
+            found = os.fstat(self._descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:  # the pid would be written into another's file
+                os.close(self._descriptor)
+                raise StoreError(f"{path} is not a file that sagactl has made",
+                                 hint="look at what it is, and move it away")
+            if found.st_size == 0:
                 os.fchmod(self._descriptor, 0o600)  # a umask may have taken our own bits
         except OSError as error:
             raise StoreError(f"can't open {path}: {error.strerror}") from error
@@ -44,35 +50,43 @@ class WriteLock:
         os.close(self._descriptor)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the lock as long as the context lasts. Blocks its thread for at most `wait_s`.
+    def held(self, wait_s: float | None = None) -> Iterator[None]:
+        """Hold the lock as long as the context lasts. Blocks its thread for at most `wait_s`, by default its own.
 
         Raises:
             StoreError: another process holds it; says which.
         """
-        until_s = time.monotonic() + self.wait_s
+        wait_s = self.wait_s if wait_s is None else wait_s
+        until_s = time.monotonic() + wait_s
         while not self._take():
             if time.monotonic() >= until_s:
-                raise StoreError(f"{self.path} has been held for {self.wait_s:g}s by {self._holder()}",
+                raise StoreError(f"{self.path} has been held for {wait_s:g}s by {self._holder()}",
                                  hint="look at that process; when it ends, the lock is free")
             time.sleep(POLL_S)
         try:
             yield
         finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._flock(fcntl.LOCK_UN)
 
     def _take(self) -> bool:
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._flock(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError as error:
-            raise StoreError(f"can't lock {self.path}: {error.strerror}",
-                             hint="keep the database on a local disk") from error
         if os.pread(self._descriptor, _PID_BYTES, 0) != self._pid:
             with suppress(OSError):  # a full disk must not stop what may need no room; then only the name is stale
                 os.pwrite(self._descriptor, self._pid, 0)
         return True
+
+    def _flock(self, operation: int) -> None:
+        """Raises BlockingIOError where another process holds it, StoreError where there are no locks."""
+        try:
+            fcntl.flock(self._descriptor, operation)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise StoreError(f"can't lock {self.path}: {error.strerror}",
+                             hint="keep the database on a local disk") from error
 
     def _holder(self) -> str:
         pid = os.pread(self._descriptor, _PID_BYTES, 0).strip().decode("ascii", "replace")

@@ -47,9 +47,22 @@ def prepare(database: Path) -> None:
     try:
         _make(database.parent)
         _make(folder)
-        found = folder.lstat()
     except OSError as error:
         raise StoreError(f"can't make the folders of {database}: {error.strerror}: {error.filename}") from error
+    check_folder(database)
+
+
+def check_folder(database: Path) -> None:
+    """Look at the folder beside a database, which must be there.
+
+    Raises:
+        StoreError: others could have put something into it, or its file system can't be trusted with locks.
+    """
+    folder = folder_of(database)
+    try:
+        found = folder.lstat()
+    except OSError as error:
+        raise StoreError(f"can't look at {folder}: {error.strerror}") from error
     if not stat.S_ISDIR(found.st_mode):
         raise StoreError(f"{folder} is not a folder", hint="choose another database with --db")
     if found.st_uid != os.geteuid():
@@ -57,7 +70,7 @@ def prepare(database: Path) -> None:
                          hint="run as that user, or choose another database with --db")
     if found.st_mode & 0o022:
         raise StoreError(f"others can write to {folder}", hint=f"look at what is in it, then: chmod 700 {folder}")
-    kind = _file_system(found.st_dev)
+    kind = file_system(found.st_dev)
     if kind in NETWORK:
         raise StoreError(f"{database} is on a network file system ({kind})",
                          hint="choose a database on a local disk with --db")
@@ -67,10 +80,12 @@ def exists(database: Path) -> bool:
     """Whether there is a database of ours; False for no file, or an empty one. Reads only the file's header.
 
     Raises:
-        StoreError: it is behind a symlink, not ours, or of a newer version.
+        StoreError: it is behind a symlink, not ours, or of a newer version; or something was planted beside it.
     """
     if database.is_symlink():
         raise StoreError(f"{database} is a symlink", hint="name the file itself with --db")
+    for ending in ("-wal", "-shm", "-journal"):
+        _refuse_planted(Path(f"{database}{ending}"))
     try:
         # Not blocking: a fifo must not hang us.
         descriptor = os.open(database, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -86,6 +101,18 @@ def exists(database: Path) -> bool:
     if header:
         _check(database, header)
     return bool(header)
+
+
+def _refuse_planted(beside: Path) -> None:
+    """Refuse what SQLite would take for its own: it writes through a hard link, and waits for a fifo for ever."""
+    try:
+        found = beside.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"can't look at {beside}: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise StoreError(f"{beside} is not a file that sagactl has made", hint="look at what it is, and move it away")
 
 
 def create(database: Path, lock: WriteLock) -> None:
@@ -148,7 +175,7 @@ def _make(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def _file_system(device: int) -> str:
+def file_system(device: int) -> str:
     """The type of the file system of a device; "" where the machine does not say (no Linux)."""
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -18,10 +17,11 @@ from urllib.parse import quote
 from sagactl.core.codec import decode
 from sagactl.core.events import Event, SagaStarted
 from sagactl.core.saga import Saga, replay
-from sagactl.core.states import FINAL, SagaState
+from sagactl.core.states import SagaState
 from sagactl.errors import DamagedError, IllegalTransition, NotFoundError, SagactlError, StoreError
 from sagactl.journal import place
-from sagactl.journal.rows import RESTORE, SUMMARY_COLUMNS, chained, event_crc, explained, summary_crc, unpack
+from sagactl.journal.listing import COLUMNS, Listing, Row, Summary, Wanted, checked, counted, listed
+from sagactl.journal.rows import RESTORE, chained, event_crc, explained, unpack
 from sagactl.model import Definition
 
 T = TypeVar("T")
@@ -34,33 +34,6 @@ TRIES_MAX: Final = 20
 
 BUSY_S: Final = 10.0
 """How long SQLite waits for a writer that is just opening or closing the database."""
-
-_COLUMNS: Final = f"key, crc, {', '.join(SUMMARY_COLUMNS)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """A saga in a list. Times are Unix seconds; `why` is one line, unsafe for terminals as it is."""
-
-    id: str
-    token: str
-    name: str
-    state: SagaState
-    created_s: float
-    changed_s: float
-    steps_done: int
-    steps_total: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of `sagas` that fits its CRC."""
-
-    key: int
-    seq: int
-    chain: int
-    summary: Summary
 
 
 def open_reader(path: Path) -> Reader | None:
@@ -80,7 +53,7 @@ class Reader:
         Raises:
             NotFoundError: none, or several; the hint names some.
         """
-        return self._look(lambda connection: _find(connection, text))
+        return self.look(lambda connection: _find(connection, text))
 
     def events(self, saga_id: str, after: int = 0) -> tuple[tuple[int, Event], ...]:
         """(seq, event) in order, without the first `after` ones; all of them are verified.
@@ -89,7 +62,7 @@ class Reader:
             NotFoundError: there is no saga of exactly that id.
             DamagedError: an event, or the saga's row, does not fit its checksum, or events are missing.
         """
-        return self._look(lambda connection: _events(connection, saga_id, after))
+        return self.look(lambda connection: _events(connection, saga_id, after))
 
     def load(self, saga_id: str) -> Saga:
         """The saga as its events make it. Raises as `events` does."""
@@ -99,30 +72,29 @@ class Reader:
         except IllegalTransition as error:
             raise DamagedError(f"the events of {saga_id} do not fit each other: {error}", hint=RESTORE) from error
 
+    def summary(self, saga_id: str) -> Summary:
+        """The row of one saga in a list. Raises NotFoundError, DamagedError."""
+        return self.look(lambda connection: _row(connection, saga_id).summary)
+
     def summaries(
-        self, states: Sequence[SagaState] | None = None, name_glob: str | None = None, since_s: float | None = None,
+        self, states: Iterable[SagaState] | None = None, name_glob: str | None = None, since_s: float | None = None,
         limit: int | None = None,
-    ) -> tuple[Summary, ...]:
+    ) -> Listing:
         """Unfinished and escalated sagas first, then the finished ones; the newest first within both.
 
         `name_glob` is matched by SQLite's GLOB with the definition's name; `since_s` with the time of the last event.
         """
-        def look(connection: sqlite3.Connection) -> tuple[Summary, ...]:
-            rows: list[_Row] = []
-            wanted = set(SagaState if states is None else states)
-            for group in (wanted - FINAL, wanted & FINAL):
-                rows += _newest(connection, group, name_glob, since_s, None if limit is None else limit - len(rows))
-            return tuple(row.summary for row in rows)
-
-        return self._look(look)
+        wanted = Wanted(states=frozenset(SagaState if states is None else states), name_glob=name_glob,
+                        since_s=since_s, limit=limit)
+        return self.look(lambda connection: listed(connection, wanted))
 
     def count_by_state(self) -> Mapping[SagaState, int]:
         """How many sagas are in each state; states that no saga is in are 0. For display: it has no checksum."""
-        found = self._look(lambda connection: dict(connection.execute("SELECT state, sagas FROM counts").fetchall()))
+        found = self.look(counted)
         return {state: found.get(state.value, 0) for state in SagaState}
 
-    def _look(self, look: Callable[[sqlite3.Connection], T]) -> T:
-        """Call `look` with a connection on which it sees one snapshot.
+    def look(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `look` with a connection on which it sees one snapshot. It may be called several times.
 
         A WAL database without a WAL file is at rest, and opening it in the usual way would make that file: it is read
         as immutable, and again if it was not at rest to the end.
@@ -166,10 +138,10 @@ def _find(connection: sqlite3.Connection, text: str) -> str:
     if not text or not text.isascii():
         raise NotFoundError(f"no saga {text!r}", hint="sagactl list shows those that there are")
     if text == "@last":
-        found = connection.execute(f"SELECT {_COLUMNS} FROM sagas ORDER BY key DESC LIMIT 1").fetchone()  # noqa: S608
+        found = connection.execute(f"SELECT {COLUMNS} FROM sagas ORDER BY key DESC LIMIT 1").fetchone()  # noqa: S608
         if found is None:
             raise NotFoundError("no sagas yet", hint="start one: sagactl run FILE")
-        return _checked(found).summary.id
+        return checked(found).summary.id
     # The last code point is higher than any that an id has.
     ids = [row[0] for row in connection.execute("SELECT id FROM sagas WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
                                                 (text, text + chr(0x10FFFF), CANDIDATES_MAX + 1))]
@@ -182,24 +154,11 @@ def _find(connection: sqlite3.Connection, text: str) -> str:
     raise NotFoundError(f"several sagas begin with {text!r}", hint=", ".join(named))
 
 
-def _row(connection: sqlite3.Connection, saga_id: str) -> _Row:
-    found = connection.execute(f"SELECT {_COLUMNS} FROM sagas WHERE id = ?", (saga_id,)).fetchone()  # noqa: S608
+def _row(connection: sqlite3.Connection, saga_id: str) -> Row:
+    found = connection.execute(f"SELECT {COLUMNS} FROM sagas WHERE id = ?", (saga_id,)).fetchone()  # noqa: S608
     if found is None:
         raise _not_there(connection, saga_id)
-    return _checked(found)
-
-
-def _checked(found: Sequence[Any]) -> _Row:
-    key, crc, *values = found
-    row = dict(zip(SUMMARY_COLUMNS, values, strict=True))
-    try:
-        fits = summary_crc(values) == crc
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        raise DamagedError(f"saga {row['id']}: its row does not fit its checksum", hint=RESTORE)
-    row["state"] = SagaState(row["state"])
-    return _Row(key, row["seq"], row["chain"], Summary(**{field: row[field] for field in Summary.__slots__}))
+    return checked(found)
 
 
 def _not_there(connection: sqlite3.Connection, saga_id: str) -> NotFoundError:
@@ -216,43 +175,10 @@ def _not_there(connection: sqlite3.Connection, saga_id: str) -> NotFoundError:
     return NotFoundError(f"no saga {saga_id}", hint="sagactl list shows what there is")
 
 
-def _newest(
-    connection: sqlite3.Connection, states: set[SagaState], name_glob: str | None, since_s: float | None,
-    limit: int | None,
-) -> list[_Row]:
-    """The newest sagas in these states. One look for each state: its index has them in this order already."""
-    found: list[_Row] = []
-    for state in states:
-        rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM sagas WHERE state = ?1 AND (?2 IS NULL OR name GLOB ?2) "  # noqa: S608
-            "AND (?3 IS NULL OR changed_s >= ?3) ORDER BY key DESC LIMIT ?4",
-            (state.value, name_glob, since_s, -1 if limit is None else limit),
-        )
-        listed = [_checked(row) for row in rows]
-        whole = name_glob is None and since_s is None and (limit is None or len(listed) < limit)
-        _check_list(connection, state, listed, whole=whole)
-        found += listed
-    return sorted(found, key=lambda row: row.key, reverse=True)[:limit]
-
-
-def _check_list(connection: sqlite3.Connection, state: SagaState, listed: Sequence[_Row], *, whole: bool) -> None:
-    """A damaged index of states shows in rows of another state, and in their number where these are all there are.
-
-    Raises:
-        DamagedError: a saga may be missing from the list.
-    """
-    fits = all(row.summary.state is state for row in listed)
-    if whole:
-        counted = connection.execute("SELECT sagas FROM counts WHERE state = ?", (state.value,)).fetchone() or (0,)
-        fits = fits and len({row.key for row in listed}) == counted[0]
-    if not fits:
-        raise DamagedError(f"the list of {state} sagas is damaged", hint=RESTORE)
-
-
 def _events(connection: sqlite3.Connection, saga_id: str, after: int) -> tuple[tuple[int, Event], ...]:
     saga, facts = _row(connection, saga_id), []
     rows = connection.execute("SELECT seq, type, data, crc FROM events WHERE saga = ? ORDER BY seq", (saga.key,))
-    texts = _verified(saga, rows)
+    texts = verified(saga, rows)
     for seq, (kind, text) in enumerate(texts, 1):
         if seq > after or seq == 1:
             try:
@@ -265,7 +191,7 @@ def _events(connection: sqlite3.Connection, saga_id: str, after: int) -> tuple[t
     return tuple(facts if after < 1 else facts[1:])
 
 
-def _verified(saga: _Row, rows: Iterable[Sequence[Any]]) -> list[tuple[str, str]]:
+def verified(saga: Row, rows: Iterable[Sequence[Any]]) -> list[tuple[str, str]]:
     """(type, JSON text) of all events of a saga, at least one."""
     saga_id, texts, chain = saga.summary.id, [], 0
     for expected, (seq, kind, data, crc) in enumerate(rows, 1):

@@ -90,12 +90,24 @@ def unpack(data: str | bytes) -> str:
 
 def store_error(error: sqlite3.Error, doing: str, path: Path) -> StoreError:
     """What went wrong, where, and what to do. DamagedError where SQLite itself finds the file damaged."""
-    name = (getattr(error, "sqlite_errorname", None) or "").removeprefix("SQLITE_")
-    kind = name.split("_")[0]
-    if kind in _DAMAGED or "decode to UTF-8" in str(error):
+    name, kind = _named(error)
+    if is_damage(error):
         return DamagedError(f"can't {doing} {path}: the database is damaged ({error})", hint=RESTORE)
     what, hint = _HINTS.get(kind, (str(error), ""))
     return StoreError(f"can't {doing} {path}: {what} ({name or type(error).__name__})", hint=hint)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error says that what is in the file is not what was written."""
+    if isinstance(error, sqlite3.Error):
+        return _named(error)[1] in _DAMAGED or "decode to UTF-8" in str(error)
+    return isinstance(error, DamagedError | UnicodeDecodeError)
+
+
+def _named(error: sqlite3.Error) -> tuple[str, str]:
+    """SQLite's name of an error, and its first word: ("IOERR_WRITE", "IOERR")."""
+    name = (getattr(error, "sqlite_errorname", None) or "").removeprefix("SQLITE_")
+    return name, name.split("_")[0]
 
 
 @contextmanager

@@ -35,12 +35,17 @@ T = TypeVar("T")
 BATCH_MAX: Final = 1000
 """Works in one transaction: it stays in SQLite's page cache and under a tenth of a second."""
 
+SHUT_WAIT_S: Final = 1.0
+"""How long closing waits for the lock: nothing is lost without it, and who could not write has waited already."""
+
 BUSY_S: Final = 10.0
 """How long SQLite waits for locks of programs other than sagactl."""
 
 
 @asynccontextmanager
-async def open_journal(path: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> AsyncIterator[SqliteJournal]:
+async def open_journal(
+    path: Path, *, lock_wait_s: float = LOCK_WAIT_S, busy_s: float = BUSY_S,
+) -> AsyncIterator[SqliteJournal]:
     """The journal in that file, made where there is none, closed at the end of the context.
 
     Raises:
@@ -50,10 +55,14 @@ async def open_journal(path: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> Async
     place.prepare(path)
     lock = WriteLock(place.folder_of(path) / "write.lock", lock_wait_s)
     try:
-        if not there:
-            await anyio.to_thread.run_sync(place.create, path, lock)
-        with explained("open", path):
-            connection = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S)
+        try:
+            if not there:
+                await anyio.to_thread.run_sync(place.create, path, lock)
+            with explained("open", path):
+                connection = await aiosqlite.connect(path, isolation_level=None, timeout=busy_s)
+        except RuntimeError as error:  # Python's, where the machine has no room for a thread
+            hint = "make room (processes, memory), then try again"
+            raise StoreError(f"can't open {path}: {error}", hint=hint) from error
         journal = SqliteJournal(path, connection, lock)
         try:
             await journal.prepare()
@@ -103,8 +112,10 @@ class SqliteJournal:
     async def close(self) -> None:
         """Close the connection. Everything that was appended is durable already."""
         with explained("close", self._path):
-            await self._hop(self._shut)
-            await self._connection.close()
+            try:
+                await self._hop(self._shut)
+            finally:
+                await self._connection.close()  # ends its thread, for which Python would wait at exit
 
     async def _write(self, function: Callable[[sqlite3.Connection], T]) -> T:
         work = Work(function)
@@ -155,7 +166,7 @@ class SqliteJournal:
         Where it can't be had, a live process holds it and has the database open: then this is not the last one.
         """
         try:
-            with self._lock.held():
+            with self._lock.held(SHUT_WAIT_S):
                 connection.close()
         except StoreError:
             connection.close()

@@ -190,3 +190,20 @@ def test_a_resume_that_waits_for_an_earlier_runs_action_can_end_it(tmp_path: Pat
     assert "ending what runs" in stderr
     assert built.inspect()["steps"][0]["attempts"][0]["how"] == "interrupted"
     assert not (tmp_path / "log").exists()
+
+
+def test_a_fourth_ctrl_c_leaves_what_cannot_be_ended_and_a_resume_finds_it(tmp_path: Path) -> None:
+    """The command stops its own supervisor, which then hears nothing."""
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo $PPID > pid; kill -STOP $PPID; echo > ready; cat go', undo: none}\n")
+    ready, _ = built.fifo("ready"), built.fifo("go")
+    process = built.start("run", "saga.yaml", "--id", "t", "--json")
+    ready.read_text()
+    assert process.stderr is not None
+    for said in ("stopping", "ending", "killing", "leaving"):
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline().startswith(said)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGCONT)
+    built.again("resume", "t").chatty().exits(11)
+    assert states(built.inspect()) == {"a": "in_doubt"}

@@ -37,7 +37,7 @@ class Lab:
         self, script: str, *, boot: str = "", outputs: dict[str, Output] | None = None,
         secrets: dict[str, str] | None = None, **command: Any,
     ) -> Job:
-        """The first attempt of a step; its intent is recorded."""
+        """The first attempt of a step; its folder is made and its intent is recorded."""
         action = Command(run=Script(text=script), cwd=str(self.folder), **command)
         first = started(step("a", action=action))
         first = replace(first, token=self.token, holder=replace(first.holder, boot_id=boot or boot_id()))
@@ -45,8 +45,10 @@ class Lab:
         (effect,) = decide(saga, time.time())
         assert isinstance(effect, Record)
         assert isinstance(effect.event, ActionStarted)
-        return Job(saga=evolve(saga, effect.event), attempt=effect.event.attempt, command=action,
-                   env={"PATH": os.environ["PATH"]}, outputs=outputs or {}, secrets=secrets or {})
+        job = Job(saga=evolve(saga, effect.event), attempt=effect.event.attempt, command=action,
+                  env={"PATH": os.environ["PATH"]}, outputs=outputs or {}, secrets=secrets or {})
+        self.attempt_folder(job).mkdir(parents=True, exist_ok=True)
+        return job
 
     def run(self, work: Callable[[SupervisedExecutor], Any]) -> Any:
         """`work` gives a coroutine; what it gives."""

@@ -11,8 +11,9 @@ import anyio
 from sagactl.core.parts import How
 from sagactl.execution import processes, record
 from sagactl.execution.channel import Supervisors
-from sagactl.execution.executor import SupervisedExecutor, running_steps
+from sagactl.execution.executor import SupervisedExecutor
 from sagactl.execution.invocation import invocation
+from sagactl.execution.orphans import running_steps
 from sagactl.model import Argv, Output
 from sagactl.ports import Job
 from tests.execution.conftest import Lab
@@ -98,7 +99,8 @@ def test_a_damaged_record_means_doubt(lab: Lab) -> None:
 
 def test_what_a_gone_leader_left_is_named_and_not_ended(lab: Lab) -> None:
     """The supervisor is killed, the command ends, and a child of its in a session of its own lives on."""
-    job = lab.job("kill -9 $PPID; setsid sh -c 'echo $$ > pid; read x < hold' & while ! test -s pid; do :; done")
+    job = lab.job("while ! grep -q ticks $SAGA_OUTPUT_DIR/../record; do :; done; kill -9 $PPID; "
+                  "setsid sh -c 'echo $$ > pid; read x < hold' & while ! test -s pid; do :; done")
     os.mkfifo(lab.folder / "hold")
     ending = lab.start(job)
     pid = int((lab.folder / "pid").read_text())
@@ -179,11 +181,11 @@ def test_a_file_named_stop_ends_an_attempt_whose_orchestrator_is_gone(lab: Lab) 
 def test_folded_evidence_is_never_run_again(lab: Lab) -> None:
     job = lab.job("echo x >> log; exit 2")
     lab.start(job)
-    lab.run(lambda executor: executor.fold(job.saga))
+    lab.run(lambda executor: executor.fold(job.saga, {}))
     assert not lab.attempt_folder(job).exists()
     assert lab.start(job).exit_status == 2
     assert (lab.folder / "log").read_text() == "x\n"
-    lab.run(lambda executor: executor.fold(job.saga))
+    lab.run(lambda executor: executor.fold(job.saga, {}))
 
 
 def test_an_attempt_that_is_stopped_before_it_was_asked_for_does_not_start(lab: Lab) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,11 +28,13 @@ KILL = "signal=KILL"
 ATTACHED = r"""
 import json, os, sys
 import aiosqlite, anyio._backends._asyncio, jsonschema, yaml
-import sagactl.__main__, sagactl.definition.loading, sagactl.engine, sagactl.execution.executor, sagactl.journal.sqlite
-os.posix_spawnp("strace", [*json.loads(sys.argv[1]), "-p", str(os.getpid())], os.environ,
-                file_actions=[(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)])
-while "TracerPid:\t0\n" in open("/proc/self/status").read():
-    pass
+import sagactl.__main__, sagactl.cli.main, sagactl.clock, sagactl.definition.loading, sagactl.definition.parameters
+import sagactl.engine, sagactl.execution.executor, sagactl.journal.sqlite
+status = open("/proc/self/status")
+tracer = os.posix_spawnp("strace", [*json.loads(sys.argv[1]), "-p", str(os.getpid())], os.environ,
+                         file_actions=[(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)])
+while "TracerPid:\t0\n" in (status.seek(0), status.read())[1]:
+    assert os.waitpid(tracer, os.WNOHANG)[0] == 0, "strace refused"
 sys.argv[:2] = ["sagactl"]
 sagactl.__main__.main()
 """
@@ -40,20 +43,23 @@ sagactl.__main__.main()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """At the N-th of these system calls (`when`, from 1; with `onwards` at all from then on), `effect` happens.
+    """At the N-th of these system calls (`when`, from 1; `onwards` at all from then on, or up to `until`), `effect`.
 
-    `effect` is `signal=KILL` or `error=ENOSPC` and the like. With `paths` only calls on these files count.
+    `effect` is `signal=KILL` or `error=ENOSPC` and the like. With `paths` only calls on these files count, with
+    `main` only those of the first thread. Each call is counted by itself, and each thread by itself.
     """
 
     calls: str
     when: int
     effect: str = KILL
     onwards: bool = False
+    until: int | None = None
     paths: tuple[Path, ...] = ()
+    main: bool = False
 
     def options(self) -> list[str]:
         """As strace wants it. A name with `?` may be missing on this machine."""
-        which = f"{self.when}{'+' if self.onwards else ''}"
+        which = f"{self.when}{'+' if self.onwards else f'..{self.until}' if self.until else ''}"
         limits = [option for path in self.paths for option in ("-P", str(path))]
         return [*limits, "-e", f"trace={self.calls}", "-e", f"inject={self.calls}:{self.effect}:when={which}"]
 
@@ -95,13 +101,14 @@ def inject(
     python = str(_python(folder, supervisor, theirs, most=1000 if all_supervisors else 1))
     command = [*within, python, "-m", "sagactl", *args]
     if orchestrator is not None:
-        strace = ["strace", "-f", "-o", str(ours), *orchestrator.options()]
-        command = [*strace, "-D", *command] if within else [python, "-c", ATTACHED, json.dumps(strace), *args]
+        threads = [] if orchestrator.main else ["-f", "--detach-on=execve"]  # supervisors are traced by their own
+        strace = ["strace", *threads, "-o", str(ours), *orchestrator.options()]
+        command = [*within, python, "-c", ATTACHED, json.dumps(strace), *args]
     out, err = ours.with_name("stdout"), ours.with_name("stderr")
     with out.open("wb") as stdout, err.open("wb") as stderr:  # not pipes: the tracer lives on and would hold them
         code = subprocess.run(command, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, stdout=stdout,
                               stderr=stderr, timeout=TIMEOUT_S, check=False, start_new_session=True).returncode
-    hit = any(_hit(trace) for trace in (ours, *ours.parent.glob("*/calls")))
+    hit = code == -signal.SIGKILL or any(_hit(trace) for trace in (ours, *ours.parent.glob("*/calls")))
     return Traced(code=code, stdout=out.read_text(errors="replace"), stderr=err.read_text(errors="replace"), hit=hit)
 
 

@@ -1,0 +1,245 @@
+"""Every step of a command, taken from a trace of it, and folders in which one command after another is killed.
+
+A step is a system call that the protocol of crash.md is made of, by its number. The folder of a trial is put back to
+what it was before the first kill, so that every trial begins the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+from typing import Any, Self, TypeVar
+
+from tests.faults.injection import Fault, Traced, inject
+from tests.harness import TIMEOUT_S, Result, Saga, saga
+
+MAIN = ("mkdir", "openat", "flock", "pwrite64", "write", "link", "unlink", "sendto", "recvfrom", "pread64", "fsync",
+        "rename", "unlinkat", "rmdir", "epoll_wait")
+"""What the first thread of the orchestrator does: locks, claims, requests, notices, records, the fold."""
+
+DATABASE = ("flock", "pwrite64", "fdatasync", "unlink")
+"""What its second thread does: transactions and checkpoints."""
+
+SUPERVISOR = ("recvfrom", "mkdir", "openat", "write", "flock", "link", "unlink", "vfork", "pwrite64", "waitid",
+              "sendto", "fdatasync")
+
+_CALL = re.compile(r"(?:(\d+) +)?(\w+)\((.*)")
+_T = TypeVar("_T")
+
+
+def orchestrator_steps(
+    folder: Path, args: Sequence[str], main: Sequence[str] = MAIN, database: Sequence[str] = DATABASE,
+) -> list[Fault]:
+    """Kills at every step of a command, which is run once for that."""
+    calls = ",".join(sorted({*main, *database}))
+    inject(folder, args, orchestrator=Fault(calls=calls, when=1 << 15))
+    wait_until_alone(folder)
+    made = _calls(folder / "trace" / "orchestrator")
+    threads = [made[thread] for thread in sorted(made, key=int)]  # the first thread has the lowest number
+    found = [Fault(calls=call, when=when, main=True) for call, when in threads[0] if call in main]
+    # The second thread's N-th call is reached where the first thread makes fewer: each is counted by itself.
+    most = Counter(call for call, _ in threads[0])
+    for thread in threads[1:]:
+        found += [Fault(calls=call, when=when) for call, when in thread if call in database and when > most[call]]
+    return found
+
+
+def supervisor_steps(folder: Path, args: Sequence[str], calls: Sequence[str] = SUPERVISOR) -> list[Fault]:
+    """Kills at every step of the first supervisor of a command, which is run once for that."""
+    inject(folder, args, supervisor=Fault(calls=",".join(calls), when=1 << 15))
+    wait_until_alone(folder)
+    (thread,) = _calls(folder / "trace" / "supervisor.0" / "calls").values()
+    return [Fault(calls=call, when=when) for call, when in thread]
+
+
+def _calls(trace: Path) -> dict[str, list[tuple[str, int]]]:
+    """By thread what it called and for which time, in order.
+
+    Of opened files only those of the state; of waits only those for an attempt that has just been asked for.
+    """
+    counts: dict[str, Counter[str]] = {}
+    before = ""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for line in trace.read_text(errors="replace").splitlines():
+        match = _CALL.match(line)
+        if match is None:
+            continue
+        thread, call, rest = match[1] or "", match[2], match[3]
+        counts.setdefault(thread, Counter())[call] += 1
+        if (call != "openat" or "/state/" in rest) and (call != "epoll_wait" or before == "sendto"):
+            found.setdefault(thread, []).append((call, counts[thread][call]))
+        before = call
+    return found
+
+
+def wait_until_alone(folder: Path) -> None:
+    """Until no process is left that was started for this folder: supervisors, their commands, tracers."""
+    mark = f"XDG_STATE_HOME={folder / 'state'}\0".encode()
+    until_s = time.monotonic() + TIMEOUT_S
+    while any(mark in _environ(name) for name in os.listdir("/proc") if name.isdigit()):
+        assert time.monotonic() < until_s, f"something of {folder} still runs"
+
+
+def _environ(name: str) -> bytes:
+    try:
+        return Path("/proc", name, "environ").read_bytes()
+    except OSError:
+        return b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A saga, what is done before the kills, the command that is killed, and how all of it must be in the end.
+
+    `heard` says of what `inspect` shows whether the command's word is recorded: then `resume` goes on, else the command
+    is given again. `wanted` are the lines of the log; `together` where their order is open.
+    """
+
+    name: str
+    steps: str
+    wanted: str
+    state: str
+    code: int
+    before: Sequence[Sequence[str]] = (("run", "seed.yaml", "--id", "seed"),)
+    args: Sequence[str] = ("run", "saga.yaml", "--id", "t")
+    heard: Callable[[Any], bool] = lambda shown: True
+    together: bool = False
+
+    def exit_of(self, args: Sequence[str]) -> int:
+        """How the last command ends: to compensate is what `compensate` was asked for, and an outcome to `resume`."""
+        return 0 if args[0] == "compensate" and self.state == "compensated" else self.code
+
+    def then(self, shown: Any) -> Sequence[str]:
+        return self.args if shown is None or not self.heard(shown) else ("resume", "t")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder in which a story begins again and again."""
+
+    folder: Path
+    story: Story
+
+    @classmethod
+    def at(cls, folder: Path, story: Story) -> Self:
+        folder.mkdir()
+        built = saga(folder, f"saga: test\ndefaults: {{retry_delay: 10ms}}\nsteps:\n{story.steps}")
+        built.file("seed.yaml", "saga: seed\nsteps: [{id: a, action: 'true', undo: none}]\n")
+        for args in story.before:
+            built.again(*args).finished()
+        wait_until_alone(folder)
+        shutil.copytree(folder, _before(folder))
+        return cls(folder, story)
+
+    def reset(self) -> None:
+        """As it was before the first kill."""
+        wait_until_alone(self.folder)
+        shutil.rmtree(self.folder)
+        shutil.copytree(_before(self.folder), self.folder)
+
+    def command(self, *args: str) -> Result:
+        result = Saga(self.folder, "").args(*args).finished()
+        assert "Traceback" not in result.stderr, result.stderr
+        assert "a bug in sagactl" not in result.stderr, result.stderr
+        return result
+
+    def look(self) -> Any:
+        """What `inspect` shows, None where there is no such saga; `list` must work as well."""
+        assert self.command("list").code == 0
+        shown = self.command("inspect", "t", "--json")
+        assert shown.code in (0, 4), shown.stderr
+        return shown.json if shown.code == 0 else None
+
+    def log(self) -> list[str]:
+        path = self.folder / "log"
+        return path.read_text().split() if path.exists() else []
+
+    def killed(self, fault: Fault | None, args: Sequence[str], **options: Any) -> Traced:
+        """Kill a command at a step, if it gets so far. The options are those of `inject`."""
+        done = inject(self.folder, args, orchestrator=fault, **options)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def end(self) -> tuple[bool, Any]:
+        """Give the command as often as it takes for its word to be heard, then go on to the end: exit as wanted, inspect."""
+        right, shown = False, self.look()
+        for _ in range(3):
+            args = self.story.then(shown)
+            right, shown = self.command(*args).code == self.story.exit_of(args), self.look()
+            if shown is not None and shown["state"] == self.story.state:
+                break
+        return right, shown
+
+
+def _before(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name} before")
+
+
+@dataclass(slots=True)
+class Found:
+    """What came of trials. Whoever reports it is told of each fault where pytest shows what was printed."""
+
+    hits: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def note(self, what: str, trial: object) -> None:
+        self.counts[what] += 1
+        print(f"{what}: {trial}")
+
+    def compare(self, place: Place, right: bool, shown: Any, trial: object) -> None:  # noqa: FBT001 - as `end` gives it
+        """Hold a story that has ended to what it must be."""
+        story, log, wanted = place.story, place.log(), place.story.wanted.split()
+        there, must = Counter(log), Counter(wanted)
+        trial = (story.name, trial, log, right, shown and shown["state"])
+        if there - must:
+            self.note("double" if set(there) <= set(must) else "wrong", trial)
+        if must - there:
+            self.note("lost", trial)
+        in_order = story.together or log == wanted
+        if not in_order or not right or shown is None or shown["state"] != story.state:
+            self.note("wrong", trial)
+
+    def faults(self) -> dict[str, int]:
+        return {what: self.counts[what] for what in ("double", "lost", "wrong")}
+
+
+@contextmanager
+def places(folder: Path, story: Story, *, most: int) -> Iterator[Queue[Place]]:
+    """A place for each core, but not more than that."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    queue: Queue[Place] = Queue()
+    for number in range(min(cores, most)):
+        queue.put(Place.at(folder / f"{story.name} {number}", story))
+    yield queue
+    while not queue.empty():
+        wait_until_alone(queue.get().folder)
+
+
+def first_reset(queue: Queue[Place]) -> Path:
+    """The folder of a place that is as it was before the first kill, to run a command there once."""
+    place: Place = queue.queue[0]
+    place.reset()
+    return place.folder
+
+
+def try_all(queue: Queue[Place], rows: Sequence[_T], trial: Callable[[Place, _T], None]) -> None:
+    """Every row once, each in a place that is as it was."""
+    def one(row: _T) -> None:
+        place = queue.get()
+        try:
+            place.reset()
+            trial(place, row)
+        finally:
+            queue.put(place)
+
+    with ThreadPoolExecutor(queue.qsize()) as pool:
+        list(pool.map(one, rows))

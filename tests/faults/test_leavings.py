@@ -1,0 +1,131 @@
+"""What a command leaves where sagactl looks: outputs that are none, and evidence that it damaged or took away.
+
+The folder of an attempt is the user's own, so a command can do anything there. It must not run a second time for it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sagactl.execution.processes import start_ticks
+from tests.cli.test_crash import KILL_ORCHESTRATOR, dies
+from tests.harness import SAGACTL, environment, saga
+
+OWN_FOLDER = 'cd "$SAGA_OUTPUT_DIR/.."'
+BOUND_BY_MODES = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+"""Before a command line of root's: the modes of files mean for it what they mean for others."""
+
+
+def test_outputs_that_are_none_are_in_doubt_and_say_why(tmp_path: Path) -> None:
+    """None of them is followed, waited for, or read beyond its limit."""
+    (tmp_path / "secret").write_text("not an output")
+    rows = {
+        "link": ('ln -s "$PWD/secret" $O/x', "Too many levels of symbolic links"),
+        "fifo": ("mkfifo $O/x", "is no regular file"),
+        "folder": ("mkdir $O/x", "is no regular file"),
+        "linked_folder": ('rmdir $O; ln -s "$PWD" $O; cp secret x', "$SAGA_OUTPUT_DIR is a link"),
+        "no_folder": ("rmdir $O", "is missing"),
+        "another_file": ("rmdir $O; touch $O", "can't be read: Not a directory"),
+        "nul": ("printf 'a\\0b' > $O/x", "contains a NUL byte"),
+        "no_text": ("printf '\\377\\376' > $O/x", "is not UTF-8: byte 0"),
+        "too_big": ("head -c 65537 /dev/zero > $O/x", "is over 64 KiB"),
+        "sparse": ("truncate -s 1T $O/x", "is over 64 KiB"),
+    }
+    text = "defaults: {on_failure: continue}\nsteps:\n" + "".join(
+        f"  - id: {name}\n    needs: []\n    outputs: [x]\n    undo: none\n    action: |\n      O=$SAGA_OUTPUT_DIR\n      {action}\n"
+        for name, (action, _) in rows.items())
+    built = saga(tmp_path, text)
+    built.run().chatty().exits(0)
+    for step in built.inspect()["steps"]:
+        (attempt,) = step["attempts"]
+        assert (step["outputs"], attempt["outcome"], attempt["exit_status"]) == ({}, "in_doubt", 0), step["id"]
+        assert attempt["message"].startswith("output x "), step["id"]
+        assert rows[step["id"]][1] in attempt["message"]
+
+
+def test_an_output_of_exactly_the_limit_reaches_the_undo(tmp_path: Path) -> None:
+    saga(tmp_path, """
+steps:
+  - id: a
+    action: head -c 65536 /dev/zero > zeros; tr '\\0' x < zeros > "$SAGA_OUTPUT_DIR/x"
+    outputs: [x]
+    undo: {run: 'printf %s "$X" > undone', env: {X: "${steps.a.outputs.x}"}}
+  - {id: b, action: "false", undo: none}
+""").run().chatty().file_after("undone", "x" * 65536).exits(10)
+
+
+def test_ten_thousand_outputs_that_nobody_declared_are_twenty_warnings(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+steps:
+  - {id: a, outputs: [x], action: 'cd "$SAGA_OUTPUT_DIR"; seq 10000 > x; xargs touch < x; echo 1 > x', undo: none}
+""")
+    done = built.run().stdout("t completed\n").chatty().exits(0)
+    assert done.stderr.count("which is not declared") == 20
+    assert built.inspect()["steps"][0]["outputs"] == {"x": "1"}
+
+
+def test_a_record_that_its_command_took_away_is_put_back(tmp_path: Path) -> None:
+    """An attempt without a record is one that never started: it would be run again."""
+    rows = ("rm record", 'rm -r "$PWD"', 'mv "$PWD" "$PWD-moved"', 'cd ..; rm -r "$PWD"')
+    text = "steps:\n" + "".join(
+        f"  - {{id: s{i}, action: 'echo {i} >> log; {OWN_FOLDER}; {row}', undo: none}}\n" for i, row in enumerate(rows))
+    built = saga(tmp_path, text + f"  - {{id: last, action: 'echo last >> log; {OWN_FOLDER}; {rows[1]}; exit 4', undo: none}}\n")
+    built.run().stdout("t compensated\n").stderr("t compensated: last: exit 4").file_after(
+        "log", "0\n1\n2\n3\nlast\n").exits(10)
+    assert [len(step["attempts"]) for step in built.inspect()["steps"]] == [1] * 5
+
+
+def test_a_record_that_was_taken_away_is_there_again_for_a_resume(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: |
+      echo a >> log
+      echo $PPID > supervisor
+      {KILL_ORCHESTRATOR}
+      {OWN_FOLDER}
+      rm -r "$PWD"
+    undo: none
+""")
+    dies(built)
+    while start_ticks(int((tmp_path / "supervisor").read_text())) is not None:
+        pass
+    built.again("resume", "t").stdout("t completed\n").chatty().file_after("log", "a\n").exits(0)
+
+
+def test_something_else_in_the_place_of_a_record_leaves_the_attempt_in_doubt(tmp_path: Path) -> None:
+    rows = {
+        "text": "echo x > record", "empty": ": > record", "link": "rm record; ln -s ../../../../../log record",
+        "folder": "rm record; mkdir record", "fifo": "rm record; mkfifo record", "file": 'rm -r "$PWD"; echo x > "$PWD"',
+    }
+    built = saga(tmp_path, "steps:\n" + "".join(
+        f"  - id: {name}\n    needs: []\n    on_interrupt: undo\n    undo: echo undo {name} >> log\n"
+        f"    action: |\n      echo {name} >> log\n      {OWN_FOLDER}\n      {damage}\n" for name, damage in rows.items()))
+    built.run().stdout("t compensated\n").chatty().exits(10)
+    assert sorted((tmp_path / "log").read_text().splitlines()) == sorted([*rows, *(f"undo {name}" for name in rows)])
+    for step in built.inspect()["steps"]:
+        action, undo = step["attempts"]
+        assert (action["how"], action["outcome"], undo["outcome"]) == ("lost", "in_doubt", "succeeded"), step["id"]
+        assert "its record is damaged" in action["message"]
+
+
+def test_evidence_that_its_command_made_unreadable_is_named_and_read_once_it_can_be(tmp_path: Path) -> None:
+    if os.getuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("no mode binds root, and there is no setpriv to change that")
+    built = saga(tmp_path, f"steps:\n  - {{id: a, action: 'echo a >> log; {OWN_FOLDER}; chmod 0 record \"$PWD\"', undo: none}}\n")
+    for args in (("run", "saga.yaml", "--id", "t"), ("resume", "t")):
+        command = (*(BOUND_BY_MODES if os.getuid() == 0 else ()), *SAGACTL, *args)
+        done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), timeout=30, check=False,
+                              capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (7, "")
+        assert re.search(r"^sagactl: .*Permission denied: '.*/0\.action\.1/", done.stderr, re.MULTILINE), done.stderr
+    (folder,) = (tmp_path / "state/sagactl/sagas.db.d").glob("*/0.action.1")
+    folder.chmod(0o700)
+    (folder / "record").chmod(0o600)
+    built.again("resume", "t").stdout("t completed\n").chatty().file_after("log", "a\n").exits(0)
