@@ -1,12 +1,14 @@
-"""The README's generated parts: the state diagrams and the exit codes. `python -m tests.generated` writes them."""
+"""The README's generated parts: fields, state diagrams and exit codes. `python -m tests.generated` writes them."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sagactl.cli.schema import every_field, takes, words_for
 from sagactl.core.codec import NAMES
 from sagactl.core.states import SAGA_TABLE, STEP_TABLE, History, SagaState, StepState
 from sagactl.errors import EXIT_CODES
@@ -39,9 +41,29 @@ def exit_codes() -> str:
     return "\n".join(["| code | name | when |", "|---|---|---|", *rows])
 
 
+def fields() -> str:
+    """The table of all fields of the language. What a command takes as a mapping stands once, as `steps.undo.X`, and
+    only by name where a step has a field of that name too, as does what `defaults` takes.
+    """
+    rows = ["| field | is | default | |", "|---|---|---|---|"]
+    known = {path: (rule, required) for path, rule, required in every_field()}
+    for path, (rule, required) in known.items():
+        above, _, name = path.rpartition(".")
+        again = above in ("defaults", "steps.undo") and f"steps.{name}" in known
+        if again or path.startswith(("steps.action.", "steps.check.")) or ".env." in path:
+            continue
+        default = f"`{json.dumps(rule['default'])}`" if "default" in rule else "required" if required else ""
+        more = [each for each in takes(rule) if f"steps.{each}" in known] if above == "steps" or path == "defaults" else []
+        said = rule["description"] + (f" Takes {', '.join(f'`{each}`' for each in more)} of its own." if more else "")
+        cells = (f"`{path}`", words_for(rule), default, said)
+        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(rows)
+
+
 def drawn() -> dict[str, str]:
     """What is generated, by the name that marks its place in the README."""
     return {
+        "fields": fields(),
         "exit codes": exit_codes(),
         "saga diagram": mermaid(SAGA_TABLE, SagaState.RUNNING),
         "step diagram": mermaid(STEP_TABLE, StepState.PENDING),

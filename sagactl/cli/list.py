@@ -9,11 +9,12 @@ import typer
 
 from sagactl.cli import wiring
 from sagactl.cli.options import Database, Json, Quiet, database_path
-from sagactl.cli.output import result, say
+from sagactl.cli.output import complain, result, say
 from sagactl.cli.render import json as render_json
-from sagactl.cli.render.human import iso, safe, table
+from sagactl.cli.render.human import safe, table
 from sagactl.core.states import SagaState
 from sagactl.errors import UsageError
+from sagactl.journal.listing import Listing
 
 INTERRUPTED = "interrupted"
 MORE_MAX = 1000
@@ -28,6 +29,8 @@ def list_sagas(
 ) -> int:
     """List sagas: escalated and unfinished ones first, then the newest.
 
+    Where the database is damaged, those that can be trusted are listed, the others named on stderr, and the exit is 7.
+
     Example: sagactl list --state escalated,interrupted
     """
     wanted = _states(state)
@@ -36,18 +39,15 @@ def list_sagas(
     evidence = wiring.evidence(database)
     rows = []
     most = None if wanted else limit + MORE_MAX
-    for row in reader.summaries(states=_journaled(wanted), limit=most) if reader else ():
+    found = reader.summaries(states=_journaled(wanted), limit=most) if reader else Listing()
+    for row in found.rows:
         live = row.state in (SagaState.RUNNING, SagaState.COMPENSATING)
         interrupted = live and not evidence.is_held(row.token)
         if not wanted or row.state in wanted or (interrupted and INTERRUPTED in wanted):
             rows.append((row, interrupted))
     more, rows = max(0, len(rows) - limit), rows[:limit]
     if json:
-        result(render_json.line([{
-            "schema": 1, "id": row.id, "name": row.name, "state": row.state, "interrupted": interrupted,
-            "started": iso(row.created_s), "changed": iso(row.changed_s), "steps_done": row.steps_done,
-            "steps_total": row.steps_total, "why": row.why,
-        } for row, interrupted in rows]))
+        result(render_json.line([render_json.summary(row, interrupted=interrupted) for row, interrupted in rows]))
     elif quiet:
         for row, _ in rows:
             result(row.id)
@@ -58,9 +58,9 @@ def list_sagas(
         result(table([("ID", "SAGA", "STATE", "STEPS", "CHANGED", "WHY"), *lines]))
         if more:
             say(f"{more}{'+' if more == MORE_MAX else ''} more: --limit {limit * 2}, or --state")
-    else:
+    elif not found.damages:
         say("no sagas" + (f" in state {state}" if state else " yet"))
-    return 0
+    return max((complain(error) for error in found.damages), default=0)
 
 
 def _states(text: str | None) -> frozenset[str]:

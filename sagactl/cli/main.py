@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import functools
+import io
 from collections.abc import Callable
 
 import typer
 
 from sagactl import __version__
-from sagactl.cli import abandon, compensate, events, inspect, resolve, resume, run, validate
+from sagactl.cli import (
+    abandon,
+    compensate,
+    doctor,
+    events,
+    explain,
+    init,
+    inspect,
+    logs,
+    plan,
+    resolve,
+    resume,
+    run,
+    schema,
+    validate,
+    wait,
+)
 from sagactl.cli import list as list_command
 from sagactl.cli.output import complain, hint, prepare_streams, result, say, stdout_closed
 from sagactl.cli.wiring import user_umask
@@ -46,8 +63,6 @@ def finish(command: Callable[[], int]) -> int:
         return 130
     except (SagactlError, BaseExceptionGroup) as error:
         return report(error)
-    except OSError as error:
-        return complain(StoreError(f"can't read or write: {error}", hint="look at that file, then try again"))
     except Exception as error:  # noqa: BLE001 - the last line of defence
         return report(error)
     return 141 if code == 0 and stdout_closed() else code
@@ -59,6 +74,8 @@ def report(error: BaseException) -> int:
         error = next((each for each in error.exceptions if isinstance(each, SagactlError)), error.exceptions[0])
     if isinstance(error, KeyboardInterrupt):
         return 130
+    if isinstance(error, OSError):
+        error = StoreError(f"can't read or write: {error}", hint="look at that file, then try again")
     if not isinstance(error, SagactlError):
         say(f"sagactl: a bug in sagactl: {type(error).__name__}: {error}")
         hint("please report it with the command that you typed; what was recorded is safe")
@@ -80,15 +97,35 @@ for command, name, summary, codes in (
     (list_command.list_sagas, "list", "List sagas.", (0, 2, 7)),
     (inspect.inspect, "inspect", "Show all that happened in a saga.", (0, 4, 7)),
     (events.events, "events", "Print a saga's journal as JSON lines.", (0, 4, 7)),
-    (validate.validate, "validate", "Find mistakes in definitions.", (0, 3, 4)),
+    (logs.logs, "logs", "Print what a saga's commands printed.", (0, 4, 7)),
+    (wait.wait, "wait", "Wait until sagas have ended.", (0, 2, 4, 7, 10, 11, 12, 13, 124, 130)),
+    (validate.validate, "validate", "Find mistakes in definitions.", (0, 2, 3, 4)),
+    (plan.plan, "plan", "Show what would run and what would be undone.", (0, 2, 3, 4)),
+    (init.init, "init", "Write a first definition to start from.", (0, 2, 4, 5, 7)),
+    (schema.schema, "schema", "Print the JSON Schema, or explain a field.", (0, 4)),
+    (explain.explain, "explain", "Explain a diagnostic or an exit code.", (0, 4)),
     (resolve.resolve, "resolve", "Record a person's word on a step.", (0, 2, 4, 5, 6, 7)),
     (abandon.abandon, "abandon", "Leave a saga as it is.", (0, 2, 4, 5, 6, 7)),
+    (doctor.doctor, "doctor", "Check the database, its evidence and its locks.", (0, 2, 7)),
 ):
     app.command(name, epilog=exit_codes(*codes), short_help=summary)(guarded(command))
 
 
 def main() -> None:
     """Parse the command line and run it; never returns."""
-    prepare_streams()
-    user_umask()
-    app()
+    try:
+        prepare_streams()
+        user_umask()
+        raise SystemExit(app(standalone_mode=False))
+    except Exception as error:  # noqa: BLE001 - typer's own have no public name, and repeat what was typed
+        raise SystemExit(refused(error)) from None
+
+
+def refused(error: Exception) -> int:
+    """Say what is wrong with the command line, as typer would, but safely; the exit code."""
+    show, shown = getattr(error, "show", None), io.StringIO()
+    if show is None:
+        return report(error)
+    show(file=shown)
+    say(shown.getvalue().rstrip("\n"), lines=True)
+    return int(getattr(error, "exit_code", 2))

@@ -33,13 +33,14 @@ def resume(
     if every == bool(sagas):
         raise UsageError("name sagas, or say --all")
     database = database_path(db)
+    codes, turns = [], []
     if every:
-        names = interrupted(database)
-        if not names and not quiet:
+        names, damages = interrupted(database)
+        codes += [complain(error) for error in damages]
+        if not names and not damages and not quiet:
             say("nothing to resume: no saga is interrupted")
     else:
         names = list(dict.fromkeys(driving.existing(database).find(name) for name in sagas or ()))
-    codes, turns = [], []
     for name in names:
         try:
             turn = _turn(database, name, quiet=quiet, as_json=json)
@@ -57,14 +58,14 @@ def resume(
     return driving.exit_code(codes)
 
 
-def interrupted(database: Path) -> list[str]:
-    """The ids of running or compensating sagas that no live process holds."""
+def interrupted(database: Path) -> tuple[list[str], Sequence[SagactlError]]:
+    """The ids of running or compensating sagas that no live process holds, and of which sagas that is unknown."""
     reader = wiring.reader(database)
     if reader is None:
-        return []
+        return [], ()
     evidence = wiring.evidence(database)
-    rows = reader.summaries(states=(SagaState.RUNNING, SagaState.COMPENSATING))
-    return [row.id for row in rows if not evidence.is_held(row.token)]
+    found = reader.summaries(states=(SagaState.RUNNING, SagaState.COMPENSATING))
+    return [row.id for row in found.rows if not evidence.is_held(row.token)], found.damages
 
 
 def _turn(database: Path, name: str, *, quiet: bool, as_json: bool) -> wiring.Turn | int:

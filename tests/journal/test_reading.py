@@ -88,25 +88,25 @@ def test_events_after_a_number_begin_with_the_next_one(path: Path) -> None:
 
 
 def test_unfinished_sagas_come_first_and_the_newest_first_of_both(path: Path) -> None:
-    rows = Reader(path).summaries()
+    rows = Reader(path).summaries().rows
     assert [(row.id, row.state) for row in rows] == [
         ("refund-2", SagaState.RUNNING), ("refund-1", SagaState.ESCALATED),
         ("order-10", SagaState.COMPLETED), ("order-1", SagaState.COMPLETED),
     ]
-    assert [Reader(path).summaries(limit=n) for n in range(6)] == [rows[:n] for n in range(6)]
+    assert [Reader(path).summaries(limit=n).rows for n in range(6)] == [rows[:n] for n in range(6)]
 
 
 def test_lists_can_be_narrowed(path: Path) -> None:
     reader = Reader(path)
-    assert [row.id for row in reader.summaries(states=[SagaState.ESCALATED])] == ["refund-1"]
-    assert reader.summaries(states=[]) == ()
-    assert len(reader.summaries(name_glob="simul*")) == 4
-    assert reader.summaries(name_glob="order*") == ()
-    assert [row.id for row in reader.summaries(since_s=START_S + 0.001)] == ["refund-1", "order-10", "order-1"]
+    assert [row.id for row in reader.summaries(states=[SagaState.ESCALATED]).rows] == ["refund-1"]
+    assert reader.summaries(states=[]).rows == ()
+    assert len(reader.summaries(name_glob="simul*").rows) == 4
+    assert reader.summaries(name_glob="order*").rows == ()
+    assert [row.id for row in reader.summaries(since_s=START_S + 0.001).rows] == ["refund-1", "order-10", "order-1"]
 
 
 def test_a_summary_tells_how_far_a_saga_is_and_why(path: Path) -> None:
-    escalated, completed = (Reader(path).summaries(states=[state])[0] for state in
+    escalated, completed = (Reader(path).summaries(states=[state]).rows[0] for state in
                             (SagaState.ESCALATED, SagaState.COMPLETED))
     saga = history("refund-1", failing="step-2")[-1][0]
     assert (escalated.steps_done, escalated.steps_total, escalated.changed_s) == (0, 5, saga.changed_s)
@@ -127,7 +127,7 @@ def test_looking_at_a_database_at_rest_leaves_no_trace(path: Path) -> None:
     before = trace(path.parent)
     reader = Reader(path)
     assert reader.load(reader.find("@last")).seq == 1
-    assert len(reader.summaries()) == 4
+    assert len(reader.summaries().rows) == 4
     assert trace(path.parent) == before
 
 

@@ -91,7 +91,7 @@ async def test_appends_that_wait_at_the_same_time_share_one_transaction(path: Pa
                 await anyio.wait_all_tasks_blocked()
         lock.close()
         assert journal.commits == 1
-    assert len(Reader(path).summaries()) == 100
+    assert len(Reader(path).summaries().rows) == 100
 
 
 @pytest.mark.anyio
@@ -109,8 +109,8 @@ async def test_a_caller_that_is_cancelled_does_not_break_the_others(path: Path) 
         lock.close()
         await journal.append(*begun("later"))
     reader = Reader(path)
-    assert all(reader.load(row.id).seq == 1 for row in reader.summaries())
-    assert {f"order-{n}" for n in range(0, 10, 2)} | {"later"} <= {row.id for row in reader.summaries()}
+    assert all(reader.load(row.id).seq == 1 for row in reader.summaries().rows)
+    assert {f"order-{n}" for n in range(0, 10, 2)} | {"later"} <= {row.id for row in reader.summaries().rows}
 
 
 @pytest.mark.anyio
@@ -121,7 +121,7 @@ async def test_more_appends_than_one_transaction_takes_are_all_done(
     async with open_journal(path) as journal, anyio.create_task_group() as tasks:
         for n in range(20):
             tasks.start_soon(journal.append, *begun(f"order-{n}"))
-    assert len(Reader(path).summaries()) == 20
+    assert len(Reader(path).summaries().rows) == 20
 
 
 def test_a_finished_saga_of_five_steps_takes_at_most_4_kb(path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_write_that_fails_for_want_of_room_leaves_nothing_behind_and_a_later_o
     count, code, message, hint = said.strip().split("|")
     assert (code, str(path) in message, bool(hint)) == ("7", True, True)
     reader = Reader(path)
-    names = {row.id for row in reader.summaries()}
+    names = {row.id for row in reader.summaries().rows}
     assert names == {"before", "after", *(f"filling-{n}" for n in range(int(count)))}
     assert all(reader.load(name).seq == 1 for name in names)
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
@@ -182,18 +182,15 @@ async def test_a_full_database_fails_the_append_that_needs_room_and_keeps_the_ot
         with pytest.raises(StoreError, match="the disk is full"):
             await journal.append(*begun("large", params={"x": os.urandom(200_000).hex()}))
         await journal.append(*begun("after"))
-    assert {row.id for row in Reader(path).summaries()} == {"before", "after"}
+    assert {row.id for row in Reader(path).summaries().rows} == {"before", "after"}
 
 
 @pytest.mark.anyio
-async def test_a_database_that_another_program_keeps_locked_is_an_error_that_says_so(
-    path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("sagactl.journal.sqlite.BUSY_S", 0.01)
-    async with open_journal(path) as journal:
+async def test_a_database_that_another_program_keeps_locked_is_an_error_that_says_so(path: Path) -> None:
+    async with open_journal(path, busy_s=0.01) as journal:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreError, match="another program keeps it locked"):
+            with pytest.raises(StoreError, match=f"{path}: another program keeps it locked"):
                 await journal.append(*begun())
             other.execute("ROLLBACK")
         await journal.append(*begun())
@@ -205,16 +202,16 @@ def test_a_process_that_is_killed_in_mid_work_leaves_every_append_whole(path: Pa
         assert writer.stdin is not None
         writer.stdin.write("go\n")
         writer.stdin.flush()
-        while not (path.exists() and len(Reader(path).summaries()) > 3):
+        while not (path.exists() and len(Reader(path).summaries().rows) > 3):
             assert writer.poll() is None
         writer.kill()
     reader = Reader(path)
-    names = [row.id for row in reader.summaries()]
+    names = [row.id for row in reader.summaries().rows]
     expected = [len(events) for _, events in history()]
     sizes = {sum(expected[:n]) for n in range(1, len(expected) + 1)}
     assert {reader.load(name).seq for name in names} <= sizes
     write(path, history("next"))
-    assert len(Reader(path).summaries()) == len(names) + 1
+    assert len(Reader(path).summaries().rows) == len(names) + 1
 
 
 STATEMENTS = (

@@ -1,0 +1,108 @@
+"""`sagactl logs`: what the commands of a saga have printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sagactl.cli import driving, wiring
+from sagactl.cli.following import changes
+from sagactl.cli.options import Database, Json, SagaName, database_path
+from sagactl.cli.output import result, say, stdout_closed
+from sagactl.cli.render import json as render_json
+from sagactl.cli.render.human import safe
+from sagactl.core import events as e
+from sagactl.core.parts import Attempt
+from sagactl.core.saga import Saga, replay
+from sagactl.errors import NotFoundError
+from sagactl.execution.invocation import attempt_name
+from sagactl.execution.streams import STREAMS, Stream
+from sagactl.model import Phase
+
+
+def logs(
+    saga: SagaName,
+    step: Annotated[str | None, typer.Argument(metavar="[STEP]", show_default=False, help="Only this step.")] = None,
+    phase: Annotated[Phase | None, typer.Option("--phase", show_default=False, help="Only these commands.")] = None,
+    attempt: Annotated[int | None, typer.Option("--attempt", metavar="N", min=1, show_default=False,
+                                                help="Only attempts of this number.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is printed from now on, until the "
+                                                                "saga is final, escalated or paused.")] = False,
+    db: Database = None, json: Json = False,
+) -> int:
+    """Print what a saga's commands printed: each line behind its step, `|` for stdout and `!` for stderr.
+
+    Of a final saga the last 64 KiB of each stream are kept. A step with secrets is shown when it has ended.
+
+    Example: sagactl logs @last charge -f
+    """
+    database = database_path(db)
+    reader = driving.existing(database)
+    name = reader.find(saga)
+    if step is not None and step not in reader.load(name).by_id:
+        raise NotFoundError(f"{name} has no step {step}", hint=f"steps: {', '.join(reader.load(name).by_id)}")
+    shown: dict[str, _Shown] = {}
+    for _ in changes(database, watch=lambda: [stream.stamp() for each in shown.values() for stream in each.streams]):
+        ended = not follow or reader.summary(name).state in driving.OUTCOMES
+        facts = [fact for _, fact in reader.events(name)]
+        view = replay(facts)
+        for started in _attempts(facts, step, phase, attempt):
+            where = wiring.evidence(database).saga_folder(view.started.token) / attempt_name(view, started)
+            each = shown.setdefault(where.name, _Shown(started, [Stream(where, stream) for stream in STREAMS]))
+            for line in each.more(view, partial(_kept, database, view, where.name), whole=ended):
+                result(render_json.line({"schema": 1, "saga": name, **line}) if json else _human(each.label, line))
+        if ended or stdout_closed():
+            break
+    if not follow and not any(each.printed for each in shown.values()) and not json:
+        say("nothing was printed")
+    return 0
+
+
+@dataclass(slots=True)
+class _Shown:
+    """An attempt of which something may have been shown."""
+
+    attempt: Attempt
+    streams: Sequence[Stream]
+    printed: bool = False
+    done: bool = False
+
+    @property
+    def label(self) -> str:
+        """The step; and what else it takes to tell its attempts from each other."""
+        words = [self.attempt.step, *([self.attempt.phase] if self.attempt.phase is not Phase.ACTION else [])]
+        return " ".join([*words, *([f"#{self.attempt.number}"] if self.attempt.number > 1 else [])])
+
+    def more(self, view: Saga, folded: Callable[[], Mapping[str, Any]], *, whole: bool) -> Iterator[dict[str, Any]]:
+        """What was printed since the last look, as JSON has it. What may hold secrets is not yet masked while live."""
+        live = view.steps[self.attempt.step].live
+        over = live is None or (live.phase, live.number) != (self.attempt.phase, self.attempt.number)
+        if self.done or (not over and view.by_id[self.attempt.step].secrets):
+            return
+        for stream in self.streams:
+            for text in stream.lines(folded, whole=over or whole):
+                self.printed = True
+                yield {"step": self.attempt.step, "phase": self.attempt.phase, "attempt": self.attempt.number,
+                       "stream": stream.name, "text": text}
+        self.done = over
+
+
+def _kept(database: Path, view: Saga, attempt: str) -> Mapping[str, Any]:
+    return wiring.evidence(database).folded(view.started.token).get(attempt, {})
+
+
+def _attempts(facts: Sequence[e.Event], step: str | None, phase: Phase | None, number: int | None) -> list[Attempt]:
+    """The attempts that are asked for, in the order in which they started."""
+    return [
+        fact.attempt for fact in facts if isinstance(fact, e.AttemptStarted) and step in (None, fact.step)
+        and phase in (None, fact.attempt.phase) and number in (None, fact.attempt.number)
+    ]
+
+
+def _human(label: str, line: dict[str, Any]) -> str:
+    return f"{label} {'|' if line['stream'] == 'stdout' else '!'} {safe(line['text'])}"

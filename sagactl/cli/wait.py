@@ -1,0 +1,62 @@
+"""`sagactl wait`: until sagas need nobody's waiting any more."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from sagactl.cli import driving
+from sagactl.cli.following import changes
+from sagactl.cli.options import Database, Json, Quiet, database_path
+from sagactl.cli.output import result
+from sagactl.cli.render import json as render_json
+from sagactl.errors import TimedOutError, UsageError
+
+
+def wait(
+    sagas: Annotated[list[str], typer.Argument(metavar="SAGA...", show_default=False,
+                                               help="Ids, unique prefixes, or @last.")],
+    timeout: Annotated[str | None, typer.Option("--timeout", metavar="DURATION", show_default=False,
+                                                help="Give up after this time: 90s, 10m.")] = None,
+    db: Database = None, quiet: Quiet = False, json: Json = False,
+) -> int:
+    """Wait until sagas are final, escalated or paused, and end as they did: of several, with the worst exit code.
+
+    An interrupted saga is waited for: somebody may resume it. Prints each saga as it ends.
+
+    Example: sagactl wait @last --timeout 10m
+    """
+    until_s = _until_s(timeout)
+    database = database_path(db)
+    reader = driving.existing(database)
+    open_ids = list(dict.fromkeys(reader.find(name) for name in sagas))
+    codes = []
+    for _ in changes(database, until_s):
+        for name in tuple(open_ids):
+            row = reader.summary(name)
+            if row.state not in driving.OUTCOMES:
+                continue
+            open_ids.remove(name)
+            codes.append(driving.OUTCOMES[row.state])
+            if json:
+                result(render_json.line(render_json.summary(row, interrupted=False)))
+            elif not quiet:
+                result(f"{row.id} {row.state}")
+        if not open_ids:
+            return driving.exit_code(codes)
+    raise TimedOutError(f"after {timeout} {', '.join(open_ids)} had not ended",
+                        hint=f"sagactl inspect {open_ids[0]} shows how far it is")
+
+
+def _until_s(timeout: str | None) -> float:
+    """When to give up, on the monotonic clock. Raises UsageError."""
+    from sagactl.definition.durations import seconds
+
+    if timeout is None:
+        return float("inf")
+    try:
+        return time.monotonic() + seconds(timeout)
+    except ValueError as error:
+        raise UsageError(f"--timeout {timeout}: {error}") from None

@@ -1,0 +1,113 @@
+"""A look at all evidence beside a database: what is there, what was left behind, and who holds what.
+
+Rule: it writes nothing and makes nothing. A lock is looked at by taking it shared for an instant, which takers sit out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from sagactl.execution import record
+
+_ATTEMPT = re.compile(r"\d+\.(?:action|undo|check)\.\d+")
+_DRAFTS = (".claim-", ".folded-", ".stop-")
+_OWN_DRAFT = "new.db"
+_NOT_EVIDENCE = frozenset({"write.lock", _OWN_DRAFT})
+HEAD_BYTES = 4096
+
+
+class Holding(NamedTuple):
+    """A lock and who holds it; `command` and `since` are "" where nothing tells them."""
+
+    lock: Path
+    pid: int
+    command: str
+    since: str
+
+    def __str__(self) -> str:
+        since = f" since {self.since}" if self.since else ""
+        return f"process {self.pid or 'unknown'}{f' ({self.command})' if self.command else ''}{since}"
+
+
+class Found(NamedTuple):
+    """What the folder of one saga has: folders of attempts, those that were claimed, and what a kill left behind.
+
+    `claimed` are also those that were folded. An attempt has a folder before its intent is durable, and a claim after.
+    """
+
+    folders: tuple[str, ...]
+    claimed: tuple[str, ...]
+    drafts: tuple[str, ...]
+
+
+def tokens(root: Path) -> set[str]:
+    """The names of all sagas that have evidence; none where the folder can't be read."""
+    return set(_listed(root)) - _NOT_EVIDENCE
+
+
+def drafts(root: Path) -> list[str]:
+    """What the making of a database left behind there."""
+    return [name for name in _listed(root) if name == _OWN_DRAFT]
+
+
+def look(folder: Path) -> Found | None:
+    """What is in the folder of a saga, None where there is none. Raises OSError."""
+    try:
+        names = sorted(each.name for each in os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    folders = tuple(name for name in names if _ATTEMPT.fullmatch(name))
+    drafts = [name for name in names if name.startswith(_DRAFTS)]
+    drafts += [f"{name}/{each}" for name in folders for each in _listed(folder / name) if each.startswith(_DRAFTS)]
+    claimed = [name for name in folders if record.NAME in _listed(folder / name)]
+    return Found(folders, (*claimed, *_folded(folder)), tuple(drafts))
+
+
+def holding(lock: Path) -> Holding | None:
+    """Who holds a lock now; None for nobody. Raises OSError."""
+    if not record.is_held(str(lock), retry_s=0.0):
+        return None
+    head = lock.read_bytes()[:HEAD_BYTES]
+    try:
+        said = json.loads(head)
+        pid, since = (said["pid"], _iso(said["since"])) if isinstance(said, dict) else (int(said), "")
+    except (ValueError, KeyError, TypeError, OverflowError):
+        pid, since = 0, ""
+    return Holding(lock, pid, _command(pid), since)
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return sorted(each.name for each in os.scandir(folder))
+    except OSError:
+        return []
+
+
+def _folded(folder: Path) -> Iterator[str]:
+    """The attempts that were folded; "damaged" for a line that can't be read."""
+    try:
+        with (folder / record.FOLDED).open(encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                try:
+                    yield str(json.loads(line)["attempt"])
+                except (ValueError, KeyError, TypeError):
+                    yield "damaged"
+    except FileNotFoundError:
+        return
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _iso(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

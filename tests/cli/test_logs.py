@@ -1,0 +1,83 @@
+"""logs: what commands printed, while they run, after they ended, and after the saga did."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tests.harness import saga
+
+FAILS = """steps:
+  - {id: reserve, action: 'echo reserved; echo warned >&2', undo: echo released}
+  - {id: charge, action: 'echo no card >&2; exit 1', max_retries: 1, retry_delay: 1ms, undo: none}
+"""
+
+
+def test_each_line_stands_behind_its_step_phase_and_attempt(tmp_path: Path) -> None:
+    built = saga(tmp_path, FAILS)
+    built.run().chatty().exits(10)
+    built.again("logs", "t").stdout(
+        "reserve | reserved\nreserve ! warned\ncharge ! no card\ncharge #2 ! no card\nreserve undo | released\n",
+    ).exits(0)
+
+
+def test_a_step_a_phase_and_an_attempt_can_be_chosen(tmp_path: Path) -> None:
+    built = saga(tmp_path, FAILS)
+    built.run().chatty().exits(10)
+    built.again("logs", "t", "charge", "--attempt", "2").stdout("charge #2 ! no card\n").exits(0)
+    built.again("logs", "t", "--phase", "undo").stdout("reserve undo | released\n").exits(0)
+    built.again("logs", "t", "ship").stderr("t has no step ship").exits(4)
+    built.again("logs", "t", "charge", "--phase", "check").stderr("nothing was printed").exits(0)
+
+
+def test_json_has_a_line_for_each(tmp_path: Path) -> None:
+    built = saga(tmp_path, FAILS)
+    built.run().chatty().exits(10)
+    lines = built.again("logs", "t", "reserve", "--phase", "action", "--json").stdout(re.compile(r"(\{.*\}\n)+")).exits(0)
+    assert [json.loads(line) for line in lines.stdout.splitlines()] == [
+        {"schema": 1, "saga": "t", "step": "reserve", "phase": "action", "attempt": 1, "stream": stream, "text": text}
+        for stream, text in (("stdout", "reserved"), ("stderr", "warned"))
+    ]
+
+
+def test_a_follower_sees_lines_before_the_command_ends_and_ends_with_the_saga(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo one; cat go; printf two', undo: none}\n"
+                           "  - {id: b, action: 'echo three', undo: none}\n")
+    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "--json")
+    assert begun.stdout is not None
+    begun.stdout.readline()
+    following = built.start("logs", "t", "-f")
+    assert following.stdout is not None
+    assert following.stdout.readline() == "a | one\n"
+    go.open("w").close()
+    assert following.communicate(timeout=30) == ("a | two\nb | three\n", "")
+    assert following.returncode == 0
+    begun.communicate(timeout=30)
+
+
+def test_a_secret_is_not_shown_before_it_is_masked(tmp_path: Path) -> None:
+    built = saga(tmp_path, "secrets:\n  TOKEN: {env: TOKEN}\nsteps:\n"
+                           "  - {id: a, secrets: [TOKEN], action: 'echo \"it is $TOKEN\"; echo > ready; cat go', undo: none}\n")
+    go, ready = built.fifo("go"), built.fifo("ready")
+    begun = built.env(TOKEN="hush-hush").start("run", "saga.yaml", "--id", "t", "--json")
+    ready.read_text()
+    built.again("logs", "t").stderr("nothing was printed").exits(0)
+    go.open("w").close()
+    begun.communicate(timeout=30)
+    built.again("logs", "t").stdout("a | it is *********\n").exits(0)
+
+
+def test_what_could_act_on_a_terminal_is_shown_as_an_escape_and_an_endless_line_in_pieces(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'printf \"\\\\033[2Jx\"', undo: none}\n"
+                           "  - {id: b, action: 'head -c 200000 /dev/zero | tr \"\\\\0\" x; cat go', undo: none}\n")
+    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "--json")
+    assert begun.stdout is not None
+    begun.stdout.readline()
+    following = built.start("logs", "t", "-f")
+    assert following.stdout is not None
+    assert following.stdout.readline() == "a | \\x1b[2Jx\n"
+    assert [following.stdout.readline() for _ in range(3)] == ["b | " + "x" * 65536 + "\n"] * 3
+    go.open("w").close()
+    assert following.communicate(timeout=30) == ("b | " + "x" * (200_000 - 3 * 65536) + "\n", "")
+    begun.communicate(timeout=30)
