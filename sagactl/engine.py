@@ -191,11 +191,16 @@ class _Driver:
                 self.push(event)
 
     def push(self, event: e.Event) -> None:
+        if isinstance(event, e.AttemptStarted):
+            try:
+                self.engine.executor.expect(evolve(self.saga, event), event.attempt)
+            except StoreError as error:  # then it is not intended; what runs ends, and is recorded
+                self.failure = self.failure or error
+                return
         self.saga = evolve(self.saga, event)
         self.pending.append(event)
         if isinstance(event, e.AttemptStarted):
             self.intended.add(_key(event.attempt))
-            self.engine.executor.expect(self.saga, event.attempt)
 
     async def record(self) -> Sequence[Request]:
         """Make what is pending durable, then publish it. Gives the open requests."""

@@ -31,7 +31,7 @@ def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = 
         return event
 
     after, changed = saying.record(database, saga, word)
-    wiring.fold(database, after, known_secrets(after.started))
+    wiring.fold(database, after, without_secrets=True)
     if not changed:
         say(f"{after.id} was abandoned already")
     driving.tell(after, quiet=quiet)

@@ -11,7 +11,7 @@ from sagactl.cli import wiring
 from sagactl.cli.output import complain, result, say, warn
 from sagactl.cli.render import json as render_json
 from sagactl.cli.render.human import conclusion, progress
-from sagactl.cli.starting import known_secrets, surroundings, warn_of_changes
+from sagactl.cli.starting import surroundings, warn_of_changes
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, evolve
 from sagactl.core.states import FINAL, SagaState
@@ -87,7 +87,7 @@ def report(database: Path, saga: Saga, *, quiet: bool, as_json: bool) -> int:
     What a crash or a full disk left of its evidence is tidied up.
     """
     if saga.state in FINAL:
-        wiring.fold(database, saga, known_secrets(saga.started))
+        wiring.fold(database, saga)
     if as_json:
         for seq, event in existing(database).events(saga.id):
             result(render_json.line(render_json.event(saga.id, seq, event)))

@@ -6,6 +6,7 @@ a later command would stumble over.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -69,6 +70,8 @@ class _Seen:
     bare_final: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     unfolded: list[str] = field(default_factory=list)
+    at_work: list[str] = field(default_factory=list)
+    """Those with a supervisor, though nobody drives them."""
 
 
 def all_checks(given: Path | None, database: Path) -> Iterator[Check]:
@@ -95,7 +98,8 @@ def all_checks(given: Path | None, database: Path) -> Iterator[Check]:
     yield _locks(root, held)
     if seen is not None:
         yield from _waiting(seen, held)
-        yield _evidence(reader, seen, root, names - held.keys())
+        with contextlib.suppress(StoreError):  # which sagas there are can't be read: that was told above
+            yield _evidence(reader, seen, root, names - held.keys())
     yield _leftovers(seen or _Seen(), root)
 
 
@@ -206,11 +210,12 @@ def _see_evidence(seen: _Seen, saga: Summary, root: Path) -> None:
         seen.unfolded.append(saga.id)
     if not final:
         seen.resting[saga.token] = saga.id
+        seen.at_work += [saga.id] if survey.at_work(root / saga.token, found.folders) else []
 
 
 def _rows(seen: _Seen) -> Check:
     if not seen.damages:
-        return Check(name="rows", text=f"{seen.sound} sagas, all as they were written")
+        return Check(name="rows", text=f"{seen.sound} saga{'s' * (seen.sound != 1)}, all as they were written")
     said = _some([error.message for error in seen.damages], "; ")
     return Check(name="rows", status=Status.WRONG, text=f"{said}; {seen.sound} others are as they were written",
                  hint=RESTORE)
@@ -227,6 +232,7 @@ def _waiting(seen: _Seen, held: dict[str, survey.Holding]) -> Iterator[Check]:
     interrupted = [each.id for each in seen.live if each.token not in held]
     yield _listed("running", running, "none", Status.OK)
     yield _listed("interrupted", interrupted, "none", Status.NOTE, "sagactl resume --all")
+    yield _listed("commands", seen.at_work, "none runs on by itself", Status.NOTE, "sagactl resume SAGA waits for it")
     yield _listed("escalated", seen.escalated, "none", Status.NOTE, "sagactl inspect SAGA says what a person has to do")
 
 

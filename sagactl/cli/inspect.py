@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sagactl.cli import driving, wiring
@@ -11,6 +12,7 @@ from sagactl.cli.render import json as render_json
 from sagactl.cli.render.human import conclusion, indented, safe
 from sagactl.core.saga import replay
 from sagactl.core.states import SagaState
+from sagactl.plain import dumps
 
 
 def inspect(saga: SagaName, db: Database = None, quiet: Quiet = False, json: Json = False) -> int:
@@ -31,19 +33,24 @@ def inspect(saga: SagaName, db: Database = None, quiet: Quiet = False, json: Jso
     elif quiet:
         result(name)
     else:
-        for line in (*_lines(shown), "", *conclusion(view, interrupted=interrupted)):
+        at_work = wiring.at_work(database, view)
+        for line in (*_lines(shown, at_work), "", *conclusion(view, interrupted=interrupted)):
             result(safe(line))
     return 0
 
 
-def _lines(shown: dict[str, Any]) -> list[str]:
+def _lines(shown: dict[str, Any], at_work: Mapping[str, int]) -> list[str]:
+    """All but the conclusion. `at_work` are the steps whose command runs, with its pid."""
     state = "interrupted, " + shown["state"] if shown["interrupted"] else shown["state"]
     lines = [f"{shown['id']}  {state}", f"  started {shown['started']}, last change {shown['changed']}"]
     lines += [f"  file {shown['file'] or '(stdin)'}, working folder {shown['cwd']}"]
-    lines += [f"  param {name} = {value}" for name, value in shown["params"].items()]
+    lines += [f"  {shown['description']}"] if shown["description"] else []
+    lines += [f"  param {name} = {value if isinstance(value, str) else dumps(value)}"
+              for name, value in shown["params"].items()]
     for step in shown["steps"]:
         lines += ["", f"{step['id']}  {step['state']}" + (f"  {step['description']}" if step["description"] else "")]
         lines += [line for attempt in step["attempts"] for line in _attempt(attempt)]
+        lines += [f"    its command runs: pid {at_work[step['id']]}"] if at_work.get(step["id"]) else []
         lines += [f"  output {name} = {value}" for name, value in step["outputs"].items()]
         if step["problem"] is not None and step["state"] == "compensation_failed":
             lines.append(f"  not undone: {step['problem']['text']}")

@@ -16,10 +16,12 @@ from sagactl.cli.options import Database, Json, SagaName, database_path
 from sagactl.cli.output import result, say, stdout_closed
 from sagactl.cli.render import json as render_json
 from sagactl.cli.render.human import safe
+from sagactl.cli.starting import known_secrets
 from sagactl.core import events as e
 from sagactl.core.parts import Attempt
 from sagactl.core.saga import Saga, replay
 from sagactl.errors import NotFoundError
+from sagactl.execution.capture import masked
 from sagactl.execution.invocation import attempt_name
 from sagactl.execution.streams import STREAMS, Stream
 from sagactl.model import Phase
@@ -47,6 +49,7 @@ def logs(
     if step is not None and step not in reader.load(name).by_id:
         raise NotFoundError(f"{name} has no step {step}", hint=f"steps: {', '.join(reader.load(name).by_id)}")
     shown: dict[str, _Shown] = {}
+    secrets = known_secrets(reader.load(name).started)
     for _ in changes(database, watch=lambda: [stream.stamp() for each in shown.values() for stream in each.streams]):
         ended = not follow or reader.summary(name).state in driving.OUTCOMES
         facts = [fact for _, fact in reader.events(name)]
@@ -54,7 +57,7 @@ def logs(
         for started in _attempts(facts, step, phase, attempt):
             where = wiring.evidence(database).saga_folder(view.started.token) / attempt_name(view, started)
             each = shown.setdefault(where.name, _Shown(started, [Stream(where, stream) for stream in STREAMS]))
-            for line in each.more(view, partial(_kept, database, view, where.name), whole=ended):
+            for line in each.more(view, partial(_kept, database, view, where.name), secrets, whole=ended):
                 result(render_json.line({"schema": 1, "saga": name, **line}) if json else _human(each.label, line))
         if ended or stdout_closed():
             break
@@ -78,17 +81,25 @@ class _Shown:
         words = [self.attempt.step, *([self.attempt.phase] if self.attempt.phase is not Phase.ACTION else [])]
         return " ".join([*words, *([f"#{self.attempt.number}"] if self.attempt.number > 1 else [])])
 
-    def more(self, view: Saga, folded: Callable[[], Mapping[str, Any]], *, whole: bool) -> Iterator[dict[str, Any]]:
-        """What was printed since the last look, as JSON has it. What may hold secrets is not yet masked while live."""
+    def more(
+        self, view: Saga, folded: Callable[[], Mapping[str, Any]], secrets: Mapping[str, str] | None, *, whole: bool,
+    ) -> Iterator[dict[str, Any]]:
+        """What was printed since the last look, as JSON has it.
+
+        What may hold secrets is not yet masked while live, nor ever what a process wrote that was left running: it is
+        masked here, and not shown where `secrets` are not known and it is not folded yet.
+        """
         live = view.steps[self.attempt.step].live
         over = live is None or (live.phase, live.number) != (self.attempt.phase, self.attempt.number)
-        if self.done or (not over and view.by_id[self.attempt.step].secrets):
+        names = view.by_id[self.attempt.step].secrets
+        if self.done or (names and (not over or (secrets is None and not folded()))):
             return
+        values = [part for name in names if secrets for part in (secrets[name], *secrets[name].splitlines())]
         for stream in self.streams:
             for text in stream.lines(folded, whole=over or whole):
                 self.printed = True
                 yield {"step": self.attempt.step, "phase": self.attempt.phase, "attempt": self.attempt.number,
-                       "stream": stream.name, "text": text}
+                       "stream": stream.name, "text": masked(text, values)}
         self.done = over
 
 

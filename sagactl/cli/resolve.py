@@ -9,15 +9,20 @@ import typer
 from sagactl.cli import saying, wiring
 from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path, reason_text
 from sagactl.cli.output import result, say
+from sagactl.core import events as e
 from sagactl.core import operate
+from sagactl.core.decide import Record, decide
+from sagactl.core.saga import Saga, evolve
 from sagactl.core.states import SagaState, StepState
+from sagactl.errors import ConflictError
 
 
 def resolve(
     saga: SagaName,
     step: Annotated[str, typer.Option("--step", metavar="STEP", show_default=False, help="Which step.")],
     word: Annotated[operate.Word, typer.Option("--as", show_default=False, help=(
-        "undone: by hand; landed: the action took effect; not-landed: it did not; kept: its effect stays."))],
+        "undone: by hand; landed: the action took effect; not-landed: it did not; kept: its effect stays, and all else "
+        "is taken back."))],
     reason: Reason, db: Database = None, quiet: Quiet = False,
 ) -> int:
     """Record what a person found out or did about a step. Runs nothing; `resume` goes on.
@@ -36,5 +41,18 @@ def resolve(
     still_open += operate.open_doubts(after)
     say(f"still open: {', '.join(still_open)}" if still_open else "nothing is open any more")
     if after.state in (SagaState.PAUSED, SagaState.ESCALATED):
-        say(f"  then: sagactl resume {after.id}")
+        say(f"  sagactl resume {after.id}    {'then ' * bool(still_open)}{_way(after)}")
     return 0
+
+
+def _way(saga: Saga) -> str:
+    """Which way a resume would go, by the core's own decision."""
+    try:
+        resumed = operate.resume(saga, wiring.me(), saga.changed_s)
+    except ConflictError:
+        return "goes on"
+    going = evolve(saga, resumed) if resumed else saga
+    back = going.turn is not None or any(
+        isinstance(each, Record) and isinstance(each.event, e.CompensationStarted)
+        for each in decide(going, saga.changed_s))
+    return "takes back what else there is" if back else "goes on forward"

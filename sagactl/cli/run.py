@@ -38,6 +38,7 @@ def run(  # noqa: PLR0913 - an argument for each option
 
     Example: sagactl run sagas/order.yaml -p carrier=ups
     """
+    from sagactl.definition.formats import concise
     from sagactl.definition.loading import load
 
     if saga_id is not None and not ID.fullmatch(saga_id):
@@ -45,8 +46,8 @@ def run(  # noqa: PLR0913 - an argument for each option
     said = given(param, param_file, params_file, file=file)
     data = read_file(file)
     loaded = load(data, file)
-    for warning in loaded.warnings:
-        say(warning.render(), lines=True)
+    for warning in loaded.warnings:  # in a line each: `validate` shows them whole
+        say(concise(warning))
     params = bound(loaded.definition, said, no_input=no_input)
     database = database_path(db)
     publish = driving.publisher(quiet=quiet, as_json=json)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from sagactl.cli import driving
+from sagactl.cli import driving, wiring
 from sagactl.cli.following import changes
 from sagactl.cli.options import Database, Json, Quiet, database_path
-from sagactl.cli.output import result
+from sagactl.cli.output import result, say
 from sagactl.cli.render import json as render_json
 from sagactl.errors import TimedOutError, UsageError
 
@@ -33,6 +33,10 @@ def wait(
     reader = driving.existing(database)
     open_ids = list(dict.fromkeys(reader.find(name) for name in sagas))
     codes = []
+    for name in open_ids:
+        row = reader.summary(name)
+        if row.state not in driving.OUTCOMES and not wiring.evidence(database).is_held(row.token):
+            say(f"{name} is interrupted: it goes on when somebody says: sagactl resume {name}")
     for _ in changes(database, until_s):
         for name in tuple(open_ids):
             row = reader.summary(name)

@@ -22,6 +22,7 @@ from sagactl.cli.output import say, warn
 from sagactl.core import events as e
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
+from sagactl.core.states import FINAL
 from sagactl.errors import ConflictError, LockedError, SagactlError, StoreError
 from sagactl.execution.evidence import Evidence, masks
 from sagactl.execution.launching import Launched, launch
@@ -173,6 +174,16 @@ def alive(database: Path, saga: Saga) -> list[str]:
     return running_steps(Evidence(database), saga)
 
 
+def at_work(database: Path, saga: Saga) -> dict[str, int]:
+    """The steps whose attempt without outcome a supervisor has in hand, with the pid of the command. Only looks."""
+    from sagactl.execution import survey
+    from sagactl.execution.invocation import attempt_name
+
+    names = {attempt_name(saga, view.live): name for name, view in saga.steps.items() if view.live is not None}
+    found = survey.at_work(Evidence(database).saga_folder(saga.started.token), names)
+    return {names[each]: pid for each, pid in found.items()}
+
+
 def mask_left(database: Path, saga: Saga, secrets: Mapping[str, str] | None) -> None:
     """See orphans.mask_left."""
     from sagactl.execution import orphans
@@ -180,16 +191,23 @@ def mask_left(database: Path, saga: Saga, secrets: Mapping[str, str] | None) -> 
     orphans.mask_left(Evidence(database), saga, secrets)
 
 
-def fold(database: Path, saga: Saga, secrets: Mapping[str, str] | None) -> None:
+def fold(database: Path, saga: Saga, *, without_secrets: bool = False) -> None:
     """Tidy up what there still is of the evidence of a saga that has ended; a failure is a warning.
 
-    Without its secrets nothing that could hold one is kept.
+    Where its secrets can't be read it is left to somebody who can, or, `without_secrets`, nothing that could hold one
+    is kept.
     """
+    from sagactl.cli.starting import known_secrets
+
     kept, token = Evidence(database), saga.started.token
     try:
-        if not kept.is_folded(token):
-            with kept.lock(token, me(), time.time()):
-                kept.fold(token, masks(saga, secrets))
+        if kept.is_folded(token):
+            return
+        with kept.lock(token, me(), time.time()):
+            now = Reader(database).load(saga.id)  # it may have been turned back meanwhile
+            secrets = known_secrets(now.started)
+            if now.state in FINAL and (without_secrets or secrets is not None):
+                kept.fold(token, masks(now, secrets))
     except LockedError:
         pass  # then another process is about to
     except (StoreError, OSError) as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 from sagactl.core import events as e
 from sagactl.core.judge import needs_person
-from sagactl.core.parts import Actor
+from sagactl.core.parts import Actor, OpenStep, Reason
 from sagactl.core.saga import Saga
 from sagactl.core.states import STEP_TABLE, SagaState, StepState
 from sagactl.errors import ConflictError, NotFoundError
@@ -29,6 +30,10 @@ WORDS: Mapping[Word, type[e.Declared]] = {
     Word.NOT_LANDED: e.DeclaredNotLanded,
     Word.KEPT: e.DeclaredKept,
 }
+
+
+SETTLED: Final = "settled by hand"
+"""Why a saga is escalated of whose steps none is open any more: it waits for `resume`."""
 
 
 def resume(saga: Saga, by: Actor, at_s: float) -> e.Event | None:
@@ -94,7 +99,9 @@ def resolve(saga: Saga, step: str, word: Word, by: Actor, reason: str, at_s: flo
     if step not in saga.steps:
         raise NotFoundError(f"{saga.id} has no step {step}", hint=f"its steps: {', '.join(saga.steps)}")
     if saga.state not in (SagaState.PAUSED, SagaState.ESCALATED):
-        raise ConflictError(f"{saga.id} is {saga.state}: only a paused or escalated saga is resolved by hand")
+        going_on = f"sagactl resume {saga.id} goes on, or escalates what only you can tell"
+        raise ConflictError(f"{saga.id} is {saga.state}: only a paused or escalated saga is resolved by hand",
+                            hint=going_on if saga.state in (SagaState.RUNNING, SagaState.COMPENSATING) else "")
     state = saga.steps[step].state
     allowed = [each for each, kind in WORDS.items() if kind in STEP_TABLE[state]]
     if word not in allowed:
@@ -114,6 +121,17 @@ def abandon(saga: Saga, by: Actor, reason: str, at_s: float) -> e.Event | None:
     if saga.state in (SagaState.COMPLETED, SagaState.COMPENSATED):
         raise ConflictError(f"{saga.id} is {saga.state}: there is nothing to abandon")
     return e.SagaAbandoned(at_s=at_s, by=by, reason=reason)
+
+
+def still_open(saga: Saga) -> tuple[OpenStep, ...]:
+    """Of an escalated saga the steps that nobody has settled since, as they were when it escalated."""
+    if not isinstance(saga.decided, e.SagaEscalated):
+        return ()
+    waiting = {Reason.PAST_PIVOT: (StepState.IN_DOUBT, StepState.FAILED)}
+    return tuple(
+        each for each in saga.decided.open
+        if saga.steps[each.step].state in waiting.get(each.reason, (StepState.IN_DOUBT, StepState.COMPENSATION_FAILED))
+    )
 
 
 def open_doubts(saga: Saga) -> tuple[str, ...]:

@@ -147,10 +147,9 @@ def _evolve_saga(saga: Saga, event: e.Event) -> Saga:
     match event:
         case e.HolderChanged(holder=holder):
             clamped = {name: _clamp(view, event.at_s) for name, view in saga.steps.items()}
-            limit_s = saga.definition.timeout_s
-            if saga.deadline_s is None or limit_s is None:
-                return replace(saga, holder=holder, steps=clamped)
-            return replace(saga, holder=holder, steps=clamped, deadline_s=min(saga.deadline_s, event.at_s + limit_s))
+            left_s = _deadline_left_s(saga, event.at_s)
+            deadline_s = None if left_s is None else event.at_s + left_s
+            return replace(saga, holder=holder, steps=clamped, deadline_s=deadline_s)
         case e.DeadlinePassed():
             return replace(saga, deadline_passed=True)
         case e.CompensationRequested():
@@ -167,8 +166,7 @@ def _evolve_saga(saga: Saga, event: e.Event) -> Saga:
             deadline_s = None if left_s is None else event.at_s + left_s
             return replace(saga, deadline_s=deadline_s, steps={**saga.steps, **stuck}, decided=event)
         case e.SagaPaused() | e.SagaEscalated():
-            left_s = None if saga.deadline_s is None else saga.deadline_s - event.at_s
-            return replace(saga, deadline_left_s=left_s, requested=None, decided=event)
+            return replace(saga, deadline_left_s=_deadline_left_s(saga, event.at_s), requested=None, decided=event)
         case e.SagaAbandoned():
             idle = {name: replace(view, live=None) for name, view in saga.steps.items()}
             return replace(saga, steps=idle, decided=event)
@@ -286,6 +284,13 @@ def _undo_again(saga: Saga, name: str) -> bool:
 
 def _fresh(view: StepView, at_s: float) -> StepView:
     return replace(view, spent=0, lost=0, retry_at_s=at_s)
+
+
+def _deadline_left_s(saga: Saga, at_s: float) -> float | None:
+    """The time to the deadline; no more than the definition gives, whatever the clock did."""
+    if saga.deadline_s is None or saga.definition.timeout_s is None:
+        return None
+    return min(saga.deadline_s - at_s, saga.definition.timeout_s)
 
 
 def _clamp(view: StepView, at_s: float) -> StepView:

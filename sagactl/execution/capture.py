@@ -23,6 +23,9 @@ OUTPUT_BYTES_MAX: Final = 64 * 1024
 STDOUT_BYTES_MAX: Final = 1024 * 1024
 """A stdout that a JSON Pointer looks into is parsed in memory."""
 
+STARS_MIN: Final = 4
+"""Fewer stars in an output are taken for what they are, not for a secret that was masked."""
+
 MASK_DEPTH_MAX: Final = 16
 """Folders below each other that masking descends: each holds a descriptor."""
 
@@ -92,7 +95,8 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 def _holds(value: str, secret: str) -> bool:
     """Whether an output contains a secret, or what masking has made of it."""
-    return secret in value or "*" * len(secret.encode("utf-8", "surrogateescape")) in value
+    stars = "*" * len(secret.encode("utf-8", "surrogateescape"))
+    return secret in value or (len(stars) >= STARS_MIN and stars in value)
 
 
 def _from_file(folder: Path, name: str) -> str:
@@ -181,8 +185,11 @@ def _mask_folder(path: str, parent: int | None, texts: list[bytes], failed: list
                         failed.append(name)
                     else:
                         _mask_folder(name, descriptor, texts, failed, depth + 1)
-                elif stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and name != record.NAME:
-                    _mask_file(name, descriptor, texts)
+                elif stat.S_ISREG(status.st_mode) and name != record.NAME:
+                    if status.st_nlink > 1:  # its other name may be anybody's file
+                        failed.append(name)
+                    else:
+                        _mask_file(name, descriptor, texts)
             except FileNotFoundError:
                 continue
             except OSError:

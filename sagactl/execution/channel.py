@@ -47,13 +47,17 @@ class Supervisor:
         text = json.dumps(frame).encode()
         data = memoryview(struct.pack(">I", len(text)) + text)
         async with self._sending:
-            while data and self.alive:
-                try:
-                    data = data[self.socket.send(data) :]
-                except BlockingIOError:
-                    await anyio.wait_writable(self.socket)
-                except OSError:
-                    return
+            try:
+                while data and self.alive:
+                    try:
+                        data = data[self.socket.send(data) :]
+                    except BlockingIOError:
+                        await anyio.wait_writable(self.socket)
+            except OSError:
+                return
+            except BaseException:
+                self.alive = False  # nothing may follow the half of a frame
+                raise
 
     async def listen(self) -> None:
         """Read notices until the supervisor is gone; then wake everybody."""

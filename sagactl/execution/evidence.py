@@ -60,8 +60,9 @@ class Evidence:
                 if not record.take_lock(descriptor, fcntl.LOCK_EX):
                     raise LockedError(f"held by {_holder(descriptor)}")
                 said = {"pid": holder.pid, "host": holder.host, "user": holder.user, "since": since_s}
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, json.dumps(said).encode(), 0)
+                with contextlib.suppress(OSError):  # a full disk: then only the name is missing
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, json.dumps(said).encode(), 0)
             except OSError as error:
                 raise StoreError(f"can't take the lock {folder / 'lock'}: {error.strerror}") from error
             yield
@@ -74,7 +75,7 @@ class Evidence:
         with contextlib.suppress(OSError):
             for path in folder.iterdir():
                 if path.name != "lock":
-                    path.rmdir()  # fails where there is anything else, and then all of it stays
+                    path.rmdir()  # fails where there is anything else: then that stays
             (folder / "lock").unlink()
             folder.rmdir()
 
@@ -83,13 +84,17 @@ class Evidence:
         return record.is_held(str(self.saga_folder(token) / "lock"), retry_s=0.0)
 
     def folded(self, token: str) -> dict[str, dict[str, Any]]:
-        """What was folded of a saga, by attempt name; empty where nothing was."""
+        """What was folded of a saga, by attempt name; empty where nothing was. Raises StoreError: it is damaged."""
+        path = self.saga_folder(token) / record.FOLDED
         try:
-            text = (self.saga_folder(token) / record.FOLDED).read_text("utf-8", "surrogateescape")
+            lines = [json.loads(line) for line in path.read_text("utf-8", "surrogateescape").splitlines()]
+            return {line["attempt"]: line for line in lines}
         except FileNotFoundError:
             return {}
-        lines = [json.loads(line) for line in text.splitlines()]
-        return {line["attempt"]: line for line in lines}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise StoreError(f"{path} is damaged: {type(error).__name__}: {error}",
+                             hint="restore it from a backup, or move it away: it holds what ended attempts have left") \
+                from error
 
     def is_folded(self, token: str) -> bool:
         """Whether no attempt of that saga has a folder. Raises OSError."""
@@ -117,7 +122,7 @@ class Evidence:
                 shutil.rmtree(path)
         except FileNotFoundError:
             return
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
             raise StoreError(f"can't tidy up the evidence in {folder}: {error}") from error
 
 
@@ -143,7 +148,8 @@ def _attempt(path: Path, secrets: Sequence[str] | None) -> dict[str, Any]:
     streams: dict[str, Any] = {}
     capture.mask(path, secrets or ())
     for name in ("stdout", "stderr"):
-        streams[name] = "" if secrets is None else capture.masked(_tail(path / name, KEPT_BYTES_MAX), secrets)
+        text = _tail(path / name, KEPT_BYTES_MAX, "surrogateescape")
+        streams[name] = "" if secrets is None else capture.masked(text, secrets)
         streams[f"{name}_bytes"] = (path / name).lstat().st_size if (path / name).exists() else 0
     return {"attempt": path.name, **slots, **streams}
 
@@ -156,7 +162,7 @@ def tail(path: Path, bytes_max: int) -> str:
         return ""
 
 
-def _tail(path: Path, bytes_max: int) -> str:
+def _tail(path: Path, bytes_max: int, errors: str = "replace") -> str:
     """Raises OSError: there is one that can't be read now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -166,13 +172,13 @@ def _tail(path: Path, bytes_max: int) -> str:
         raise
     try:
         size = os.fstat(descriptor).st_size
-        return os.pread(descriptor, bytes_max, max(0, size - bytes_max)).decode("utf-8", "replace")
+        return os.pread(descriptor, bytes_max, max(0, size - bytes_max)).decode("utf-8", errors)
     finally:
         os.close(descriptor)
 
 
 def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    temporary = path.with_name(f".{path.name}-new")  # of one name: who holds the lock writes over what a kill has left
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:

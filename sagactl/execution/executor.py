@@ -153,16 +153,14 @@ class SupervisedExecutor:
         return found if found and found.outcome else None
 
     def _write_stop(self, folder: Path, text: str) -> bool:
-        """Leave word for a supervisor whose socket is not ours, whole or not at all. False where the disk is full.
-
-        Without a folder nobody has claimed the attempt, and `start` or `recover` will see to it that nobody does.
-        """
+        """Leave word for a supervisor whose socket is not ours, whole or not at all. False where the disk is full."""
         temporary = folder / f".{record.STOP_NAME}-{os.getpid()}"
         try:
-            temporary.write_text(text, encoding="ascii")
+            temporary.unlink(missing_ok=True)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(text)
             temporary.replace(folder / record.STOP_NAME)
-        except FileNotFoundError:
-            return True
         except OSError:
             return False
         return True
@@ -185,7 +183,7 @@ class SupervisedExecutor:
         """The Ending of a record whose outcome is known: secrets masked, outputs and the end of stderr read."""
         assert found.outcome is not None
         folder, outcome = self._folder(job.saga, job.attempt), found.outcome
-        how, number = How(outcome["how"]), outcome.get("errno")
+        how, number = _how(outcome), outcome.get("errno")
         # A check writes into the folder of the attempt that it judges.
         unmasked = [name for each in {folder, self._judged(job)} for name in capture.mask(each, job.secrets.values())]
         succeeded = how is How.EXITED and outcome.get("status") == 0
@@ -252,6 +250,11 @@ def _is_held(folder: Path) -> bool:
         if error.errno not in record.NO_FILE:
             raise
         return False
+
+
+def _how(outcome: Mapping[str, Any]) -> How:
+    """How it ended; a word that is none of ours was put there by a command, and tells nothing."""
+    return How(outcome["how"]) if outcome.get("how") in set(How) else How.LOST
 
 
 def _could_not(job: Job, number: int, *, in_cwd: bool) -> str:

@@ -31,8 +31,8 @@ def claim_for_nobody(folder: Path, identity: str, boot: str) -> None:
     own = {"id": identity, "boot": boot, "supervisor": 0, "at": time.time()}
     outcome: dict[str, Any] = {"how": How.NEVER_STARTED, "at": time.time()}
     try:
-        if not folder.is_dir() or (folder / "outputs").exists():
-            left = processes.members(identity, None, None)[:20]
+        left = () if os.path.lexists(folder / record.NAME) else processes.members(identity, None, None)[:20]
+        if left or not folder.is_dir() or (folder / "outputs").exists():
             outcome |= {"how": How.LOST, "left": left, "message": "its evidence is gone"}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(record.claim(str(folder), own, outcome))

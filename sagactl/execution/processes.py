@@ -59,16 +59,8 @@ def members(attempt_id: str, session: int | None, since_ticks: int | None) -> tu
     """
     if not PROC:
         return (session,) if session is not None and _signalled(os.killpg, session, 0) else ()
-    wanted = f"SAGA_ATTEMPT_ID={attempt_id}".encode()
-    found: list[int] = []
-    for _ in range(2):  # twice to say nobody: who forked after the list was made, and ended, is in none with its child
-        for name in () if found else os.listdir("/proc"):
-            stat = _stat(int(name)) if name.isdigit() else None
-            if stat is None or (since_ticks is not None and stat[1] < since_ticks):
-                continue
-            if stat[0] == session or _carries(name, wanted):
-                found.append(int(name))
-    return tuple(found)
+    # Twice to say nobody: who forked after the list was made, and ended, is in none with its child.
+    return _members(attempt_id, session, since_ticks) or _members(attempt_id, session, since_ticks)
 
 
 class Sweep:
@@ -128,6 +120,18 @@ def send(pid: int, who: tuple[str, int | None, int | None], number: int) -> None
         pass  # gone meanwhile, or another user's: then it stays in `left`
     finally:
         os.close(descriptor)
+
+
+def _members(attempt_id: str, session: int | None, since_ticks: int | None) -> tuple[int, ...]:
+    wanted = f"SAGA_ATTEMPT_ID={attempt_id}".encode()
+    found = []
+    for name in os.listdir("/proc"):
+        stat = _stat(int(name)) if name.isdigit() else None
+        if stat is None or (since_ticks is not None and stat[1] < since_ticks):
+            continue
+        if stat[0] == session or _carries(name, wanted):
+            found.append(int(name))
+    return tuple(found)
 
 
 def _stat(pid: int) -> tuple[int, int] | None:

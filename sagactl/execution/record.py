@@ -76,6 +76,18 @@ def write_slot(descriptor: int, index: int, slot: dict[str, Any]) -> None:
     _write(descriptor, _encode(slot), index * SLOT_BYTES)
 
 
+def stop_word(folder: str) -> str:
+    """What the file `stop` of an attempt says; "" where there is none, or none of ours."""
+    try:
+        descriptor = os.open(os.path.join(folder, STOP_NAME), _READ)
+        try:
+            return os.read(descriptor, 64).decode("ascii", "replace")
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return ""
+
+
 def restore(folder: str, slot: dict[str, Any], outcome: dict[str, Any]) -> None:
     """Put the record of an attempt back where its own command removed it: without one it would be run again.
 
@@ -84,8 +96,10 @@ def restore(folder: str, slot: dict[str, Any], outcome: dict[str, Any]) -> None:
     try:
         os.lstat(os.path.join(folder, NAME))
     except FileNotFoundError:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
+        with contextlib.suppress(FileExistsError, FileNotFoundError):  # all evidence has gone, and with it the database
+            for path in (os.path.dirname(folder), folder):
+                if not os.path.isdir(path):
+                    os.mkdir(path, mode=0o700)
             os.close(claim(folder, slot, outcome))
     except OSError:
         pass  # it can't be looked at, so it is there

@@ -143,7 +143,6 @@ class Supervisor:
         """Claim an attempt and run it. An attempt that is claimed already is left alone."""
         own = {"id": request["id"], "boot": request["boot"], "supervisor": os.getpid(), "at": time.time()}
         try:
-            os.makedirs(request["folder"], mode=0o700, exist_ok=True)
             descriptor = record.claim(request["folder"], own)
         except FileExistsError:
             self.notify({"ended": request["id"]})
@@ -161,9 +160,12 @@ class Supervisor:
             attempt.process = spawn(request)
         except (OSError, ValueError) as error:
             number = error.errno if isinstance(error, OSError) else errno.EINVAL
-            how = "busy" if number in TOO_BUSY or isinstance(error, EvidenceError) else "not_started"
+            ours = isinstance(error, EvidenceError)
+            how = "busy" if number in TOO_BUSY or ours else "not_started"
             in_cwd = isinstance(error, OSError) and error.filename == request["cwd"]
             attempt.outcome = {"how": how, "errno": number, "cwd": in_cwd}
+            if ours:
+                attempt.outcome["message"] = f"its output can't be captured: {os.strerror(number or 0)}"
             self.finish(attempt)
             return
         attempt.at_s = time.monotonic() + request["timeout_s"]
@@ -257,12 +259,9 @@ class Supervisor:
     def look_for_stops(self) -> None:
         """Once the orchestrator is gone, a file `stop` speaks for it: its text is why, and `kill` after a space."""
         for attempt in list(self.attempts.values()):
-            try:
-                with open(os.path.join(attempt.folder, record.STOP_NAME), encoding="ascii") as file:
-                    why, _, kill = file.read(64).partition(" ")
-            except OSError:
-                continue
-            self.end(attempt, why, kill=bool(kill))
+            why, _, kill = record.stop_word(attempt.folder).partition(" ")
+            if why in ("stopped", "interrupted"):  # anything else was put there by a command
+                self.end(attempt, why, kill=kill == "kill")
 
     def finish(self, attempt: Attempt, left: tuple[int, ...] = ()) -> None:
         """Write the outcome, then let go of the attempt. Where it can't be written it is tried again, lock in hand."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -82,6 +82,19 @@ def holding(lock: Path) -> Holding | None:
     return Holding(lock, pid, _command(pid), since)
 
 
+def at_work(folder: Path, attempts: Iterable[str]) -> dict[str, int]:
+    """The attempts of a saga that a supervisor has in hand, with the pid of the command, 0 before it has one."""
+    found = {}
+    for name in attempts:
+        try:
+            if record.is_held(str(folder / name / record.NAME), retry_s=0.0):
+                slots = record.read(str(folder / name))
+                found[name] = int(((slots.started if slots else None) or {}).get("pid", 0))
+        except (OSError, record.DamagedRecordError):
+            found[name] = 0
+    return found
+
+
 def _listed(folder: Path) -> list[str]:
     try:
         return sorted(each.name for each in os.scandir(folder))
@@ -95,9 +108,10 @@ def _folded(folder: Path) -> Iterator[str]:
         with (folder / record.FOLDED).open(encoding="utf-8", errors="surrogateescape") as file:
             for line in file:
                 try:
-                    yield str(json.loads(line)["attempt"])
+                    name = str(json.loads(line)["attempt"])
                 except (ValueError, KeyError, TypeError):
-                    yield "damaged"
+                    name = "damaged"
+                yield name if _ATTEMPT.fullmatch(name) else "damaged"
     except FileNotFoundError:
         return
 

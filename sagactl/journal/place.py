@@ -63,6 +63,10 @@ def check_folder(database: Path) -> None:
         found = folder.lstat()
     except OSError as error:
         raise StoreError(f"can't look at {folder}: {error.strerror}") from error
+    parent = database.parent.stat()
+    if parent.st_mode & stat.S_IWOTH and not parent.st_mode & stat.S_ISVTX:
+        raise StoreError(f"everybody can write to {database.parent}, and put another file in the database's place",
+                         hint=f"chmod o-w {database.parent}, or choose another database with --db")
     if not stat.S_ISDIR(found.st_mode):
         raise StoreError(f"{folder} is not a folder", hint="choose another database with --db")
     if found.st_uid != os.geteuid():

@@ -182,9 +182,9 @@ def _events(connection: sqlite3.Connection, saga_id: str, after: int) -> tuple[t
     for seq, (kind, text) in enumerate(texts, 1):
         if seq > after or seq == 1:
             try:
-                facts.append((seq, decode(kind, text, lambda key: _definition(connection, key))))
+                facts.append((seq, decode(kind, text, lambda key: _definition(connection, saga_id, key))))
             except (ValueError, TypeError, KeyError) as error:
-                raise _damaged(saga_id, seq, f"can't be read by this version: {error!r}") from error
+                raise _damaged(saga_id, seq, f"can't be read ({type(error).__name__}: {error})") from error
     first = facts[0][1]
     if not isinstance(first, SagaStarted) or (first.id, first.token) != (saga_id, saga.summary.token):
         raise _damaged(saga_id, 1, "is not the start of this saga")
@@ -213,11 +213,11 @@ def verified(saga: Row, rows: Iterable[Sequence[Any]]) -> list[tuple[str, str]]:
     return texts
 
 
-def _definition(connection: sqlite3.Connection, key: str) -> Definition:
-    """The definition of that hash. Raises ValueError, TypeError, KeyError where its text is not the one."""
+def _definition(connection: sqlite3.Connection, saga_id: str, key: str) -> Definition:
+    """The definition of that hash. Raises DamagedError where its text is not the one; else as its reader does."""
     found = connection.execute("SELECT json FROM definitions WHERE hash = ?", (key,)).fetchone()
     if found is None or sha256(found[0].encode()).hexdigest() != key:
-        raise ValueError("its definition is missing or damaged")
+        raise DamagedError(f"saga {saga_id}: its definition is missing or damaged", hint=RESTORE)
     return Definition.from_json(json.loads(found[0]))
 
 

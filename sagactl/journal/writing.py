@@ -16,11 +16,12 @@ from typing import Final, Generic, TypeVar
 from sagactl.core import events as e
 from sagactl.core.codec import definition_key, encode
 from sagactl.core.judge import why as why_of
+from sagactl.core.operate import SETTLED, still_open
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
 from sagactl.core.states import StepState
-from sagactl.errors import ConflictError, FencedError, NotFoundError
-from sagactl.journal.rows import SUMMARY_COLUMNS, chained, event_crc, pack, summary_crc
+from sagactl.errors import ConflictError, DamagedError, FencedError, NotFoundError
+from sagactl.journal.rows import RESTORE, SUMMARY_COLUMNS, chained, event_crc, pack, summary_crc
 from sagactl.plain import dumps, from_plain, to_plain
 from sagactl.ports import Request
 
@@ -137,8 +138,11 @@ class Append:
     def _begin(self, connection: sqlite3.Connection) -> int:
         definition = self.saga.definition
         key = definition_key(definition)
-        if connection.execute("SELECT 1 FROM definitions WHERE hash = ?", (key,)).fetchone() is None:
+        found = connection.execute("SELECT json FROM definitions WHERE hash = ?", (key,)).fetchone()
+        if found is None:
             connection.execute("INSERT INTO definitions VALUES (?, ?)", (key, definition.to_json()))
+        elif found != (definition.to_json(),):
+            raise DamagedError(f"the database holds a damaged copy of the definition of {self.saga.id}", hint=RESTORE)
         values = self._summary(0, key)
         inserted = connection.execute(_INSERT_SAGA, (*values, summary_crc(values))).lastrowid
         assert inserted is not None
@@ -186,8 +190,8 @@ def why(saga: Saga) -> str:
 
 def _why(saga: Saga) -> str:
     match saga.decided:
-        case e.SagaEscalated(open=steps):
-            return "; ".join(f"{each.step}: {each.text or each.reason.value}" for each in steps)
+        case e.SagaEscalated():
+            return "; ".join(f"{each.step}: {each.text or each.reason.value}" for each in still_open(saga)) or SETTLED
         case e.SagaPaused(step=step, text=text):
             return f"{step}: {text}"
         case e.SagaAbandoned(reason=reason) if reason:

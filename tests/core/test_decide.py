@@ -471,3 +471,10 @@ def test_a_new_holder_waits_no_longer_than_the_configured_delay_whatever_the_clo
     drive.now_s = 10.0
     drive.push(e.HolderChanged(at_s=10.0, holder=ACTOR))
     assert decide(drive.saga, 10.0) == (Wait(15.0),)
+
+
+def test_a_clock_that_was_ahead_at_the_start_leaves_no_more_time_after_a_pause() -> None:
+    drive = Drive.of(step("a", on_failure=OnFailure.PAUSE), timeout_s=10.0)
+    drive.now_s = -1000.0
+    drive.end("a", "fail").at(0.0).resume()
+    assert drive.saga.deadline_s == 10.0

@@ -129,3 +129,59 @@ def test_evidence_that_its_command_made_unreadable_is_named_and_read_once_it_can
     folder.chmod(0o700)
     (folder / "record").chmod(0o600)
     built.again("resume", "t").stdout("t completed\n").chatty().file_after("log", "a\n").exits(0)
+
+
+@pytest.mark.parametrize("stop", ["mkfifo stop", r"printf \\377 > stop", "echo nonsense > stop", "ln -s /dev/zero stop"])
+def test_a_word_to_stop_that_is_none_of_ours_is_passed_over(tmp_path: Path, stop: str) -> None:
+    """The supervisor looks for it once its orchestrator is gone."""
+    built = saga(tmp_path, f"steps:\n  - {{id: a, action: '{OWN_FOLDER}; {stop}; cd -; echo > ready; sleep 2; echo done > log', undo: none}}\n")
+    ready, begun = built.fifo("ready"), built.start("run", "saga.yaml", "--id", "t")
+    ready.read_text()
+    begun.kill()
+    begun.communicate(timeout=30)
+    built.again("resume", "t").chatty().file_after("log", "done\n").exits(0)
+
+
+def test_a_command_that_empties_its_folder_is_not_run_beside_itself(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"steps:\n  - {{id: a, action: '{OWN_FOLDER}; rm -rf *; cd \"$HOME\"; echo began >> log; echo > ready; read x < go', "
+                           f"undo: none, env: {{HOME: '{tmp_path}'}}}}\n")
+    ready, go = built.fifo("ready"), built.fifo("go")
+    begun = built.start("run", "saga.yaml", "--id", "t")
+    ready.read_text()
+    begun.kill()
+    begun.communicate(timeout=30)
+    built.again("resume", "t").chatty().exits(11)
+    go.write_text("on\n")
+    assert (tmp_path / "log").read_text() == "began\n"
+
+
+def test_evidence_of_a_final_saga_that_is_damaged_is_an_error_that_names_it(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: echo hello, undo: echo back}\n")
+    built.run().chatty().exits(0)
+    (folded,) = tmp_path.rglob("folded")
+    folded.write_text("{")
+    built.again("logs", "t").stderr(f"{folded} is damaged").exits(7)
+    built.again("compensate", "t", "--yes").chatty().exits(7)
+
+
+def test_logs_of_a_final_saga_keep_the_beginning_of_what_is_no_text(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: \"echo first; printf '\\\\377%.0s' 1 2 3 4 5; echo; echo last\", undo: none}\n")
+    built.run().chatty().exits(0)
+    built.again("logs", "t").stdout(f"a | first\na | {chr(0xFFFD) * 5}\na | last\n").exits(0)
+
+
+def test_without_its_secrets_the_evidence_of_a_final_saga_is_left_to_somebody_who_has_them(tmp_path: Path) -> None:
+    """A kill between the last event and the fold, and a cron job that repeats the run."""
+    built = saga(tmp_path, "secrets: {TOKEN: {env: TOKEN}}\nsteps:\n  - {id: a, secrets: [TOKEN], action: 'echo hello $TOKEN', undo: none}\n")
+    (tmp_path / "state").mkdir()
+    built.env(TOKEN="hush-hush").run().chatty().exits(0)
+    (folded,) = tmp_path.rglob("folded")
+    attempt = folded.with_name("0.action.1")
+    attempt.mkdir()
+    (attempt / "stdout").write_text("hello *********\n")
+    folded.unlink()
+    built.again("resume", "t").chatty().exits(0)
+    assert (attempt / "stdout").exists()
+    built.again("resume", "t").env(TOKEN="hush-hush").chatty().exits(0)
+    assert not attempt.exists()
+    built.again("logs", "t").stdout("a | hello *********\n").exits(0)

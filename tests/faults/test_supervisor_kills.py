@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from sagactl.core.judge import LOST_IN_A_ROW_MAX
 from tests.conftest import Torture
 from tests.faults.injection import Fault, needs_strace
 from tests.faults.steps import (
@@ -93,7 +94,8 @@ def judge(found: Found, place: Place, trial: object) -> int:
             found.note("double", told)
         if undone > 1 + (lost[step, "undo"] if place.story.name != CHECKS.name else 0):
             found.note("double", told)
-        if undone < done or (not done and place.story.name != UNDOES.name):
+        given_up = place.story.name == UNDOES.name or lost[step, "action"] == LOST_IN_A_ROW_MAX
+        if undone < done or (not done and not given_up):
             found.note("lost", told)
     log = list(dict.fromkeys(place.log()))
     if not place.story.together and log != [line for line in place.story.wanted.split() if line in log]:

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from sagactl.core import events as e
+from sagactl.core import operate
 from sagactl.core.judge import why
-from sagactl.core.parts import Attempt, Cause, Ending
+from sagactl.core.parts import Attempt, Cause, Ending, Reason
 from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
+from sagactl.errors import ConflictError
 from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Step
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -127,14 +129,17 @@ def _took(ending: Ending) -> str:
 def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
     """The one important sentence about a saga, and what to type next."""
     if interrupted:
+        doubts = operate.open_doubts(saga)
         return [
             f"{saga.id} is interrupted and can go on:",
-            f"  sagactl resume {saga.id}        goes on in the direction it was going",
+            f"  sagactl resume {saga.id}        " + (f"asks you about {', '.join(doubts)}, which is in doubt" if doubts
+                                                     else "goes on in the direction it was going"),
             f"  sagactl compensate {saga.id}    takes it back",
         ]
     match saga.state:
         case SagaState.COMPLETED:
-            return [f"{saga.id} completed"]
+            skipped = [name for name, view in saga.steps.items() if view.state is StepState.SKIPPED]
+            return [f"{saga.id} completed" + (f", without {', '.join(skipped)}" if skipped else "")]
         case SagaState.COMPENSATED:
             return [f"{saga.id} compensated: {because(saga)}; all that had to be is undone", *_trusted(saga)]
         case SagaState.PAUSED:
@@ -164,8 +169,9 @@ def because(saga: Saga) -> str:
     blamed = turned is not None and turned.failed_step and turned.cause is not Cause.REQUEST
     why_turned = "" if turned is None else f"{turned.failed_step}: {turned.text}" if blamed else turned.text
     match saga.decided:
-        case e.SagaEscalated(open=open_steps):
-            return "; ".join(f"{item.step}: {_reason(item.reason)}: {item.text}" for item in open_steps)
+        case e.SagaEscalated():
+            return "; ".join(f"{item.step}: {_reason(item.reason)}: {item.text}" for item in operate.still_open(saga)
+                             ) or operate.SETTLED
         case e.SagaPaused(step=step, text=text):
             return f"{step}: {text}"
         case e.SagaAbandoned(reason=reason):
@@ -179,16 +185,30 @@ def _reason(reason: str) -> str:
 
 
 def _ways_out(saga: Saga) -> list[str]:
-    assert isinstance(saga.decided, e.SagaEscalated)
+    """What to type: what settles each open step, then what there is besides."""
+    still_open = operate.still_open(saga)
     lines = []
-    for item in saga.decided.open:
+    for item in still_open:
         state = saga.steps[item.step].state
-        if state is StepState.IN_DOUBT:
-            lines.append(f"  sagactl resolve {saga.id} --step {item.step} --as landed|not-landed|kept --reason TEXT")
-        elif state is StepState.COMPENSATION_FAILED:
-            lines.append(f"  sagactl resolve {saga.id} --step {item.step} --as undone|kept --reason TEXT")
-    mend = [f"  sagactl resume {saga.id}    goes on; what failed has a fresh budget (mend its cause first)"]
-    return [*mend, *lines, f"  sagactl abandon {saga.id} --reason TEXT    leaves it as it is"]
+        words = "landed|not-landed|kept" if state is StepState.IN_DOUBT else "undone|kept"
+        if state is not StepState.FAILED:
+            lines.append(f"  sagactl resolve {saga.id} --step {item.step} --as {words} --reason TEXT")
+    can_try_again = [item for item in still_open if item.reason in (Reason.UNDO_FAILED, Reason.PAST_PIVOT)]
+    if not still_open:
+        lines.append(f"  sagactl resume {saga.id}    goes on")
+    elif can_try_again and not (saga.turn is None and operate.open_doubts(saga)):
+        lines.insert(0, f"  sagactl resume {saga.id}    goes on; what failed has a fresh budget (mend its cause first)")
+    if saga.turn is None and _can_turn_back(saga):
+        lines.append(f"  sagactl compensate {saga.id}    takes it back")
+    return [*lines, f"  sagactl abandon {saga.id} --reason TEXT    leaves it as it is"]
+
+
+def _can_turn_back(saga: Saga) -> bool:
+    try:
+        operate.compensate(saga, saga.started.holder, "", saga.changed_s)
+    except ConflictError:
+        return False
+    return True
 
 
 def indented(text: str, prefix: str) -> Iterable[str]:
