@@ -5,6 +5,7 @@ The sentence is made of the `title` of the part of the schema; the help is found
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -79,7 +80,7 @@ def _help(node: Node, rule: Mapping[str, Any], title: str, field: str) -> str:
     if title.startswith("a duration"):
         return duration_help(node, title)
     if kinds in ("integer", "number", "boolean"):
-        return _for_number(node, field) if kinds != "boolean" else _for_truth(node)
+        return _for_number(node, title, field) if kinds != "boolean" else _for_truth(node)
     if kinds == "object":
         return _for_mapping(node, title, field)
     if "array" in kinds:
@@ -109,7 +110,9 @@ def _for_truth(node: Node) -> str:
     return "write `true`" if word in _TRUE else "write `false`" if word in _FALSE else ""
 
 
-def _for_number(node: Node, field: str) -> str:
+def _for_number(node: Node, title: str, field: str) -> str:
+    if isinstance(node.value, (int, float)) and not isinstance(node.value, bool) and " from " in title:
+        return f"write one from {title.rpartition(' from ')[2]}"
     if re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", node.string, re.ASCII):
         return f"write it without quotes: {node.string}"
     return "write by how much, as `2`" if field == "retry_backoff" and node.string else ""
@@ -127,13 +130,37 @@ def _for_mapping(node: Node, title: str, field: str) -> str:
         both = "env" in node.fields and "file" in node.fields
         return "keep one of the two" if both else "a secret never stands in a definition: write `{env: NAME}`"
     if "`type`" in title and node.text:
-        return f"write `{{type: {VALUES['type'].get(node.text, 'string')}}}`"
+        return f"write `{_rule_for(node)}`"
+    if title.startswith("a mapping such as `{from") and node.text:
+        return f"write `{field}: {{from: stdout, pointer: /{field}}}`, or `{field}: {{from: file}}`"
     if field == "params":
         return "write a rule for each, as `NAME: {type: string}`"
+    if field == "secrets":
+        named = [item.text for item in node.items] or [node.text]
+        name = next((each for each in named if re.fullmatch(r"[A-Za-z_]\w{0,60}", each)), "TOKEN")
+        return f"write where each is read from, never what it is: `{name}: {{env: {name}}}`"
     pairs = [item.text.partition("=")[::2] for item in node.items[:5] if "=" in item.text]
     if pairs and field == "env":
         return "write it as a mapping: {" + plain(", ".join(f"{name}: {value!r}" for name, value in pairs)) + "}"
     return "write it as a mapping: `NAME: VALUE`, one a line" if node.items or node.text else ""
+
+
+def _rule_for(node: Node) -> str:
+    """The rule of a parameter for which a type stands, or the value that it should have."""
+    types = VALUES["type"]
+    if node.string in (*types, *types.values()):
+        return f"{{type: {types.get(node.string, node.string)}}}"
+    match node.value:
+        case bool():
+            kind = "boolean"
+        case int():
+            kind = "integer"
+        case float():
+            kind = "number"
+        case _:
+            kind = "string"
+    value = plain(node.text[:_SEEN_MAX])
+    return f"{{type: {kind}, default: {value if re.fullmatch(r'[A-Za-z0-9_.+-]+', value) else json.dumps(value)}}}"
 
 
 def _for_list(node: Node, kinds: Any, field: str) -> str:
@@ -156,7 +183,7 @@ def _for_list(node: Node, kinds: Any, field: str) -> str:
 def _for_text(node: Node, rule: Mapping[str, Any], field: str) -> str:
     if field == "pointer" and (found := re.fullmatch(r"\$?\.?([\w.\[\]]{1,80})", node.text)):
         return "write `/" + re.sub(r"[.\[\]]+", "/", found[1]).strip("/") + "`"
-    if "pattern" in rule and node.text:
+    if "pattern" in rule and "minLength" not in rule and node.text:
         return name_help(node.text, rule, field)
     if isinstance(node.value, (int, float)):
         return f'write it in quotes: "{node.text}"'

@@ -68,6 +68,11 @@ def program(word: str) -> str:
     return {"nodejs": "node", "sqlite": "sqlite3"}.get(name, name)
 
 
+def is_program(name: str) -> bool:
+    """Is it one of those that run code?"""
+    return name in _KNOWN
+
+
 def reads_code_from_stdin(words: Sequence[str]) -> bool:
     """Does an interpreter run what comes on stdin, as `bash -s`, `python3 -`, `psql` or `ssh host`?"""
     for place, name in enumerate(map(program, words)):

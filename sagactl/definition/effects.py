@@ -24,7 +24,7 @@ _SURE = re.compile(r"\$\{steps\.(?P<step>[\w-]{1,63})\.outputs\.(?P<output>\w{1,
 
 def problems_of_effects(source: Source, root: Node) -> Iterator[Problem]:
     """All warnings that concern more than the text of one command."""
-    order = _Order.of(root.under_items("steps"))
+    order = _Order.of(root)
     for place, step in enumerate(order.steps):
         commands = sites(root, step)
         for site in commands:
@@ -47,8 +47,11 @@ class _Order:
     known: bool
 
     @classmethod
-    def of(cls, steps: Sequence[Node]) -> _Order:
-        pivots = [place for place, step in enumerate(steps) if (node := step.get("pivot")) and node.value is True]
+    def of(cls, root: Node) -> _Order:
+        """A pivot with `on_failure: continue` may be skipped, and then there is a way back: it counts for nothing."""
+        steps = root.under_items("steps")
+        pivots = [place for place, step in enumerate(steps) if (node := step.get("pivot")) and node.value is True
+                  and on_failure(root, step) is not OnFailure.CONTINUE]
         try:
             earlier, known = before(needs_of(steps, places(steps))), True
         except ValueError:  # A circle.

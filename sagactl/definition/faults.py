@@ -11,6 +11,8 @@ SEEN_MAX = 400
 """Characters of a line that are looked at: a hostile one is long."""
 CLOSING = {"[": "]", "{": "}"}
 KEY_LINE = re.compile(r"[ \t]*(?:-[ ]+)*[A-Za-z_][\w.-]*[ ]*:(?:\s|$)")
+_TEXTS = ("saga", "description", "manual", "run", "cwd", "stdin", "pattern")
+"""Fields whose value is no mapping."""
 _COMMENT = re.compile(r"\s+#.*$")
 
 
@@ -65,6 +67,15 @@ def quoted(value: str) -> str:
     if '"' not in value and "\\" not in value:
         return f'"{value}"'
     return "'" + value.replace("'", "''") + "'"
+
+
+def as_value(key: str, value: str) -> str:
+    """How to write a value that holds a `: `: in quotes, or in braces where it begins with a known key."""
+    found = re.fullmatch(r"(manual|run|env|file|from|pointer|type|enum|default):[ ]+(.+)", value)
+    if found is None or key in _TEXTS:
+        return f"put the value in quotes: {key}: {quoted(value)}"
+    plain = re.fullmatch(r"""[\w./$][\w./$ -]*|"[^"\\]*"|'[^']*'|\[[^\[\]{}:#]*\]""", found[2])
+    return f"write `{key}: {{{found[1]}: {found[2] if plain else quoted(found[2])}}}`"
 
 
 def in_quotes(value: str) -> str:

@@ -95,6 +95,7 @@ FOREIGN: Final[Mapping[str, Mapping[str, Row]]] = MappingProxyType({
         **_rows("action", "uses template templateref call calls workflow subworkflow",
                 "there are no ready-made actions: write the command itself as `action`"),
         **_rows("undo", _UNDO, "what takes an action back is its `undo`"),
+        **_rows("undo", "manual", "what only a person can undo is an `undo` too: write `undo: {manual: TEXT}`"),
         **_rows("needs", "depends dependson dependency dependencies deps requires after dependon waitfor upstream"),
         **_rows("check", "verify probe status test assert isdone"),
         **_rows("outputs", "output results exports produces"),

@@ -17,16 +17,15 @@ from sagactl.definition.tree import Node
 from sagactl.model import Phase
 from sagactl.template import Reference, TemplateError, parse, references
 
-_AS_CODE = ("would be run as code",
-            "hand it over as data: in `env`, in `stdin`, or as an argument after the code")
-_AS_PROGRAM = ("would decide which program runs", "write a constant: what runs is not for a value to choose")
 WORDS_MAX = 1000
 """That of schema.json; a longer argv is an error already, and would take long here."""
 _SHELL_WORD = re.compile(r"(?<![$\\])\$(?P<name>[A-Z_][A-Z0-9_]*)\b|^(?:\||\|\||&&|&|;|>|>>|<|2>&1|2>|&>)$")
 _PLACEHOLDER = re.compile(
     r"\$\{\{[^{}\n]{0,100}\}\}"
+    r"|\{\{ ?\.?(?!(?:end|else|break|continue|nil) ?\})[a-z][a-z0-9_]* ?\}\}"
     r"|\{\{-? ?(?:item|inputs|steps|tasks|workflow|params|outputs|matrix|\.[A-Z_]{2,})\b[^{}\n]{0,100}\}\}",
 )
+_OWN_TEMPLATE = re.compile(r"--format|template")
 _REFERENCE = re.compile(r"\$\{(?:params|steps|saga|env)\.[^{}\n]{0,200}\}")
 _PIPE = re.compile(
     r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?<![^\s;])#[^\n]*|\|\||>\|"
@@ -60,9 +59,13 @@ def _code(source: Source, site: Site, words: Sequence[str]) -> Iterator[Problem]
         return
     programs = program_places(words)
     for at in sorted(programs | code_places(words)):
-        told, hint = (_AS_PROGRAM if at in programs else _AS_CODE)
+        from sagactl.definition.handing_over import safe_form  # Right files need it not.
+
+        told = "would decide which program runs" if at in programs else "would be run as code"
         span_of = source.finder(site.run.items[at].span, words[at])
         for found in _references(words[at]):
+            hint = "write a constant: what runs is not for a value to choose" if at in programs else \
+                safe_form(words, at, str(found))
             yield Problem(code="SG408", span=span_of(found.text, found.offset), message=f"{found} {told}", help=hint)
 
 
@@ -97,10 +100,13 @@ def _placeholders(source: Source, texts: Iterable[Node], script: Node | None = N
     """`{{item}}` in any text of a command, and `${{ inputs.X }}` in a script: elsewhere that is an error already."""
     for node in texts:
         for found in _PLACEHOLDER.finditer(node.string) if "{{" in node.string else ():
+            if re.match(r"\{\{ ?\.", found[0]) and _OWN_TEMPLATE.search(node.string, 0, found.start()):
+                continue  # `docker ps --format '{{.ID}}'` replaces it itself.
             if node is script or not found[0].startswith("$"):
                 span = source.finder(node.span, node.string)(found[0], found.start())
                 name = (re.findall(r"[a-z][a-z0-9_]*", found[0].lower()) or ["name"])[-1]
-                hint = f'write `env: {{{name.upper()}: "${{params.{name}}}"}}` and, in the script, "${name.upper()}"'
+                hint = f'write `env: {{{name.upper()}: "${{params.{name}}}"}}` and, in the script, within double ' \
+                    f"quotes, ${name.upper()}"
                 yield Problem(code="SG513", span=span, message=f"{shown(found[0])} is text here: nobody replaces it",
                               help=hint if node is script else f"if it is a parameter, write ${{params.{name}}}")
 

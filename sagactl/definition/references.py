@@ -103,19 +103,24 @@ class _Checker:
     def text(self, node: Node, what: str, *, env: bool = False) -> Iterator[Problem]:
         """References that may stand here but are wrong. `env`: `${env.X}` may stand here too."""
         for found, span in self.found(node):
-            if not isinstance(found, Reference):
-                yield Problem(code="SG401", span=span, message=f"{shown(found)} is no reference",
-                              help=_meant(found, self.known))
-            elif found.env and not env:
+            if isinstance(found, Reference) and found.env and not env:
                 yield Problem(code="SG406", span=span, message=f"{what} takes no `${{env.…}}`",
                               help=self.of_environment(found))
-            elif found.param and found.param not in self.known.params:
-                message = f"there is no parameter {shown(found.param)}"
-                hint = did_you_mean(found.param, self.known.params, "parameters") if self.known.params else \
-                    f"declare it at the top: `params: {{{found.param}: {{type: string}}}}`"
-                yield Problem(code="SG402", span=span, message=message, help=hint)
-            elif found.step:
-                yield from self.output(found, span)
+            else:
+                yield from self.value(found, span)
+
+    def value(self, found: Reference | str, span: Span) -> Iterator[Problem]:
+        """A reference that is wrong wherever it stands."""
+        if not isinstance(found, Reference):
+            yield Problem(code="SG401", span=span, message=f"{shown(found)} is no reference",
+                          help=_meant(found, self.known))
+        elif found.param and found.param not in self.known.params:
+            message = f"there is no parameter {shown(found.param)}"
+            hint = did_you_mean(found.param, self.known.params, "parameters") if self.known.params else \
+                f"declare it at the top: `params: {{{found.param}: {{type: string}}}}`"
+            yield Problem(code="SG402", span=span, message=message, help=hint)
+        elif found.step:
+            yield from self.output(found, span)
 
     def of_environment(self, found: Reference) -> str:
         if found.env in self.variables:
@@ -182,12 +187,31 @@ class _Checker:
     def script(self, site: Site) -> Iterator[Problem]:
         """In a script nothing is replaced: the shell would see the reference as it stands."""
         text = site.run.string
+        all_found = [(found[0], found.start()) for found in _IN_SCRIPT.finditer(text)]
+        if not all_found:
+            return
+        from sagactl.definition.handing_over import in_place, uses, whole  # Right files need it not.
+
+        held = {name: value.text for name, value in site.env.items()}
         span_of = self.source.finder(site.run.span, text)
-        for found in _IN_SCRIPT.finditer(text):
-            line = text[text.rfind("\n", 0, found.start()) + 1 :].split("\n", 1)[0]
-            yield Problem(code="SG407", span=span_of(found[0], found.start()),
-                          message=f"{shown(found[0])} in a shell script: values never become part of a program",
-                          help=_rewritten(found[0], line.strip(), site.phase))
+        all_uses = uses(text, all_found, held)
+        wrong = {each: self.wrong(each, site.run.span) for each in dict.fromkeys(use.reference for use in all_uses)}
+        action = "" if any(wrong.values()) else whole(text, all_uses, held, site.phase)
+        for use in all_uses:
+            told = wrong[use.reference]
+            hint = f"hand it over as a variable, in `env`; but it is wrong there too:\n{told}" if told else \
+                action or in_place(use, held)
+            yield Problem(code="SG407", span=span_of(use.reference, use.offset), help=hint,
+                          message=f"{shown(use.reference)} in a shell script: values never become part of a program")
+
+    def wrong(self, text: str, span: Span) -> str:
+        """What is wrong with a reference in a script beside its place; empty when nothing is."""
+        try:
+            found: Reference | str = references(text)[0]
+        except TemplateError:
+            found = text
+        told = next(self.value(found, span), None)
+        return f"{told.message};\n{told.help}" if told else ""
 
 
 def _meant(text: str, known: _Known) -> str:
@@ -210,16 +234,3 @@ def output_names(step: Node) -> tuple[str, ...]:
     """The outputs that a step declares, in order."""
     node = step.get("outputs")
     return (*node.fields, *(item.string for item in node.items)) if node else ()
-
-
-def _rewritten(reference: str, line: str, phase: Phase) -> str:
-    """The step as it should be: the value in `env`, its variable in the script."""
-    if reference.startswith("${saga."):
-        name, env = "SAGA_ID", ""
-    else:
-        name = (re.findall(r"[A-Za-z_][A-Za-z0-9_]*", reference) or ["VALUE"])[-1].upper()
-        name = f"PARAM_{name}" if FIXED.fullmatch(name) or name.startswith(("SAGA_", "SAGACTL_")) else name
-        env = f'\nenv: {{{name}: "{reference.removesuffix("}")}}}"}}'
-    inner = line.replace(f'"{reference}"', f'"${name}"').replace(reference, f'"${name}"')
-    inner = inner if len(inner) <= LINE_SHOWN_MAX else f'… "${name}" …'
-    return f"hand it over as a variable, which stays data:{env}\n{phase}: {inner}"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from sagactl.definition.diagnostics import Note, Problem, Span, shown
-from sagactl.definition.faults import CLOSING, KEY_LINE, SEEN_MAX, Fault, in_quotes, problem, quoted, unknown
+from sagactl.definition.faults import CLOSING, KEY_LINE, SEEN_MAX, Fault, as_value, in_quotes, problem, quoted, unknown
 
 _TIGHT_KEY = re.compile(r"(?P<before>[ ]*(?:-[ ]+)*)(?P<key>[A-Za-z_][\w-]*):(?P<value>[^\s/].*)$")
 
@@ -82,7 +82,7 @@ def _second_colon(fault: Fault) -> Problem:
     found = re.match(r"([ ]*(?:-[ ]+)*)([^\s:#][^:]*?)[ ]*:[ ]+(?=\S)", fault.before)
     if found:
         value = fault.line(fault.begin)[found.end() :]
-        return problem(fault.at, "a second `: ` in one line", f"put the value in quotes: {found[2]}: {quoted(value)}")
+        return problem(fault.at, "a second `: ` in one line", as_value(found[2], value))
     above = fault.line_above
     if told := _tight_key(fault, above):
         return told
@@ -139,7 +139,10 @@ def _brackets(fault: Fault) -> Problem:
         return problem(fault.at, f"`{opening}` is closed with `{fault.char}`", f"write `{CLOSING[opening]}`",
                         notes=(note,))
     if fault.same_line() and fault.char == ":":
-        return problem(fault.at, "a second `: ` in one item", "put the item in quotes")
+        found = re.search(r"([^\s,{[:]+):[ ]+([^\s,{[:]+)$", fault.before)
+        value = re.match(r":[ ]+[^,\]}]*", fault.line(fault.at))
+        hint = as_value(found[1], found[2] + value[0].rstrip()) if found and value else "put the item in quotes"
+        return problem(fault.at, "a second `: ` in one item", hint)
     if fault.same_line() and fault.at < len(fault.text) and fault.char not in "\r\n":
         return problem(fault.at, "a `,` is missing before this", "write a `,` between two items, or put both in quotes")
     if fault.at >= len(fault.text) or KEY_LINE.match(fault.text, fault.begin) or fault.text.startswith("---", fault.at):

@@ -122,7 +122,7 @@ class Evidence:
                 shutil.rmtree(path)
         except FileNotFoundError:
             return
-        except OSError as error:
+        except (OSError, RecursionError) as error:  # folders a thousand deep
             raise StoreError(f"can't tidy up the evidence in {folder}: {error}") from error
 
 

@@ -168,3 +168,9 @@ def has_circle(needs: dict[int, set[int]]) -> bool:
     except CycleError:
         return True
     return False
+
+
+def test_a_pivot_that_may_be_skipped_is_not_relied_on() -> None:
+    assert codes(two("pivot: true, undo: none", "undo: [x]")) == ["SG510", "SG509"]
+    assert codes(two("pivot: true, undo: none, on_failure: continue", "undo: [x]")) == []
+    assert codes(two("pivot: true, undo: none, on_failure: continue", "needs: [a]")) == ["SG501"]
