@@ -61,9 +61,7 @@ def finish(command: Callable[[], int]) -> int:
         code = command()
     except KeyboardInterrupt:
         return 130
-    except (SagactlError, BaseExceptionGroup) as error:
-        return report(error)
-    except Exception as error:  # noqa: BLE001 - the last line of defence
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last line of defence
         return report(error)
     return 141 if code == 0 and stdout_closed() else code
 

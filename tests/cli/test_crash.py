@@ -259,3 +259,20 @@ def test_a_link_planted_where_a_lock_should_be_is_an_error_that_names_it(tmp_pat
     for command in (["list"], ["resume", "t"], ["inspect", "t"]):
         built.again(*command).stderr(str(lock)).exits(7)
     assert (tmp_path / "saga.yaml").read_text() == before
+
+
+def test_what_a_killed_run_left_running_is_shown_by_inspect_and_doctor(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: {script('echo $$ > pid', ONCE, 'read go < go')}
+    undo: none
+""")
+    built.fifo("go")
+    dies(built)
+    pid = (tmp_path / "pid").read_text().strip()
+    assert f"its command runs: pid {pid}" in built.again("inspect", "t").chatty().exits(0).stdout
+    assert "note  commands" in built.again("doctor").chatty().exits(0).stdout
+    (tmp_path / "go").write_text("go\n")
+    built.again("resume", "t").chatty().exits(0)
+    assert "ok  commands" in built.again("doctor").chatty().exits(0).stdout

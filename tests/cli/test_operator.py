@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.harness import Saga, saga, states
 
 ESCALATES = """
@@ -240,3 +242,29 @@ def test_a_question_that_is_not_answered_changes_nothing(tmp_path: Path) -> None
     os.close(ours)
     assert process.returncode == 2
     assert built.inspect()["state"] == "completed"
+
+
+DOUBTFUL = """steps:
+  - {id: one, action: "true", undo: "true"}
+  - {id: two, action: "kill -9 $PPID; sleep 1", undo: "true"}
+"""
+
+
+@pytest.mark.parametrize(("word", "way"), [("kept", "takes back what else there is"), ("landed", "goes on forward")])
+def test_resolve_says_which_way_a_resume_would_go(tmp_path: Path, word: str, way: str) -> None:
+    built = saga(tmp_path, DOUBTFUL)
+    shown = built.run().chatty().exits(11).stderr
+    assert "sagactl resolve t --step two" in shown
+    assert "sagactl compensate t" in shown
+    assert "sagactl resume t" not in shown  # it would be refused
+    built.again("resume", "t").stderr("can't go on while two is in doubt").exits(5)
+    said = built.again("resolve", "t", "--step", "two", "--as", word, "--reason", "seen").chatty().exits(0).stderr
+    assert f"sagactl resume t    {way}" in said
+    assert "settled by hand" in built.again("list").chatty().exits(0).stdout
+
+
+def test_an_undo_by_hand_is_not_tried_again_by_a_resume(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: one, action: 'true', undo: {manual: Ask}}\n  - {id: two, action: 'false', undo: none}\n")
+    shown = built.run().chatty().exits(11).stderr
+    assert "--step one --as undone|kept" in shown
+    assert "sagactl resume" not in shown

@@ -272,3 +272,13 @@ steps:
     built.again("resume", "t").chatty().exits(code)
     assert (tmp_path / "log").read_text() == log
     assert len(log.split()) == len(set(log.split()))
+
+
+def test_no_saga_begins_on_a_damaged_copy_of_its_definition(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo once >> log', undo: none}\n")
+    built.run().chatty().exits(0)
+    (database,) = tmp_path.rglob("sagas.db")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DROP TRIGGER definitions_never_change")
+        connection.execute("UPDATE definitions SET json = replace(json, 'once', 'oncf')")
+    built.args("run", "saga.yaml", "--id", "u").stderr("a damaged copy of the definition of u").file_after("log", "once\n").exits(7)

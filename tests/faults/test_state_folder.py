@@ -196,3 +196,13 @@ steps:
 
 def test_the_file_system_of_this_folder_has_a_name(tmp_path: Path) -> None:
     assert place.file_system(tmp_path.stat().st_dev) not in {"", *place.NETWORK}
+
+
+def test_a_folder_in_which_everybody_can_replace_the_database_is_refused(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo once >> log', undo: none}\n")
+    built.run().chatty().exits(0)
+    folder = tmp_path / "state" / "sagactl"
+    folder.chmod(0o777)
+    built.args("run", "saga.yaml", "--id", "u").stderr("everybody can write to").file_after("log", "once\n").exits(7)
+    folder.chmod(0o1777)
+    built.again("run", "saga.yaml", "--id", "u").chatty().exits(0)
