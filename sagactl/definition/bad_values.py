@@ -13,6 +13,7 @@ from typing import Any
 from sagactl.definition.applying import Broken
 from sagactl.definition.diagnostics import Problem, closest, plain, shown
 from sagactl.definition.foreign import VALUES
+from sagactl.definition.reading import resolve
 from sagactl.definition.time_words import duration_help
 from sagactl.definition.tree import Node
 
@@ -61,7 +62,9 @@ def _kind(node: Node) -> str:
         case tuple():
             return f"a list of {len(node.value):,}" if node.value else "an empty list"
         case str():
-            return shown(node.value) if node.value else "an empty text"
+            if not node.value:
+                return "an empty text"
+            return shown(node.value if isinstance(resolve(node.value), str) else f'"{node.value}"')
         case _:
             return shown(node.text)
 
@@ -73,6 +76,9 @@ def _help(node: Node, rule: Mapping[str, Any], title: str, field: str) -> str:
         return "references stand in arguments, `env`, `cwd` and `stdin`; this is a constant"
     if node.value is None and field != "undo":
         return _for_nothing(kinds, field)
+    if field.startswith("item ") and "string" in kinds and len(node.fields) == 1:
+        (name, value), = node.fields.items()
+        return f"write it in quotes: {json.dumps(plain(f'{name}: {value.text}')[:_SEEN_MAX], ensure_ascii=False)}"
     if "not" in rule:
         return "write `from: stdout` beside it, or leave it out"
     if "enum" in rule:
@@ -107,6 +113,8 @@ def _for_choice(node: Node, rule: Mapping[str, Any], field: str) -> str:
 
 def _for_truth(node: Node) -> str:
     word = node.text.lower()
+    if word == node.string and word in ("true", "false"):
+        return f"write it without quotes: {word}"
     return "write `true`" if word in _TRUE else "write `false`" if word in _FALSE else ""
 
 
@@ -171,6 +179,8 @@ def _for_list(node: Node, kinds: Any, field: str) -> str:
             if unknown else ""
     if field == "steps" and node.fields:
         return f"write each as an item of a list: `- id: {plain(next(iter(node.fields)))[:_SEEN_MAX]}`"
+    if field == "steps" and node.text:
+        return "write each as an item of a list below it: `- id: NAME`, and what it does"
     if kinds == "array" and node.fields:
         return f"write the names alone: [{', '.join(map(plain, list(node.fields)[:5]))}]"
     if field == "secrets" and node.string in ("inherit", "all"):
@@ -184,7 +194,10 @@ def _for_text(node: Node, rule: Mapping[str, Any], field: str) -> str:
     if field == "pointer" and (found := re.fullmatch(r"\$?\.?([\w.\[\]]{1,80})", node.text)):
         return "write `/" + re.sub(r"[.\[\]]+", "/", found[1]).strip("/") + "`"
     if "pattern" in rule and "minLength" not in rule and node.text:
-        return name_help(node.text, rule, field)
+        quoted = f'write it in quotes: "{node.text.lower()}"'
+        return quoted if isinstance(node.value, bool) else name_help(node.text, rule, field)
+    if field == "pattern" and node.items:
+        return f'write it in quotes: "[{plain(", ".join(item.text for item in node.items))[:_SEEN_MAX]}]"'
     if isinstance(node.value, (int, float)):
         return f'write it in quotes: "{node.text}"'
     if node.items and all(item.text for item in node.items):

@@ -7,6 +7,7 @@ Knows nothing about YAML or about sagas; codes.py says what the codes mean.
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -83,8 +84,13 @@ class Place:
         cut = max(0, self.column - 1 - LINE_SHOWN_MAX * 2 // 3)
         line = self.source[cut : cut + LINE_SHOWN_MAX]
         before = self.column - 1 - cut
-        mark = " " * before + sign * max(1, min(self.width, len(line) - before))
+        mark = " " * _cells(line[:before]) + sign * max(1, _cells(line[before : before + self.width]))
         return line, f"{mark} {self.label}".rstrip()
+
+
+def _cells(text: str) -> int:
+    """How many cells of a terminal a text takes: `世` takes two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

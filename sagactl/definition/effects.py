@@ -32,7 +32,7 @@ def problems_of_effects(source: Source, root: Node) -> Iterator[Problem]:
             yield from _longer_than_deadline(root, site)
             yield from _undo_in_doubt(source, step, site, named(step, place))
         if order.known:
-            yield from _undos(step, named(step, place), pivot=order.pivot_before(place))
+            yield from _undos(root, step, named(step, place), pivot=order.pivot_before(place))
             yield from _once_past_the_pivot(root, step, place, order, commands)
     yield from _unused(root, order)
 
@@ -67,9 +67,13 @@ class _Order:
         return not any(earlier >> place & 1 for earlier in self.earlier)
 
 
-def _undos(step: Node, name: str, *, pivot: Node | None) -> Iterator[Problem]:
-    """Steps that can't be undone by anyone's word. What comes after a pivot never is, so it needs no undo."""
+def _undos(root: Node, step: Node, name: str, *, pivot: Node | None) -> Iterator[Problem]:
+    """Steps that can't be undone by anyone's word. What comes after a pivot never is, so it needs no undo; one with
+    `on_failure: continue` has to say `undo: none`, and has been told.
+    """
     undo = step.get("undo")
+    if undo is None and on_failure(root, step) is OnFailure.CONTINUE:
+        return
     if pivot is None and undo is None and step.fields:
         yield Problem(code="SG501", span=step.head, message=f"{name} has no `undo`",
                       help="write `undo: none` where there is nothing to undo; else a saga that has to undo it "

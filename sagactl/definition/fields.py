@@ -121,6 +121,8 @@ def _duration(text: str, unit: str) -> str:
 
 def _elsewhere(name: str, what: str, schema: Mapping[str, Any]) -> str:
     """Where a field that is known, but not here, belongs."""
+    if what == "defaults" and name in _fields(schema, "step") and name in _fields(schema, "file"):
+        return f"`{name}` belongs to the top of the file or to a step"
     for other, holder in _HOLDERS.items():
         if other != what and name in _fields(schema, other):
             return f"`{name}` belongs to {holder}"

@@ -20,6 +20,8 @@ from sagactl.template import Reference, TemplateError, parse, references
 WORDS_MAX = 1000
 """That of schema.json; a longer argv is an error already, and would take long here."""
 _SHELL_WORD = re.compile(r"(?<![$\\])\$(?P<name>[A-Z_][A-Z0-9_]*)\b|^(?:\||\|\||&&|&|;|>|>>|<|2>&1|2>|&>)$")
+_FIND = {"-exec", "-execdir", "-ok", "-okdir"}
+"""Options of `find` that are followed by a command, which ends with a `;` of its own."""
 _PLACEHOLDER = re.compile(
     r"\$\{\{[^{}\n]{0,100}\}\}"
     r"|\{\{ ?\.?(?!(?:end|else|break|continue|nil) ?\})[a-z][a-z0-9_]* ?\}\}"
@@ -84,7 +86,8 @@ def _stdin(source: Source, site: Site, words: Sequence[str]) -> Iterator[Problem
 
 def _shell_words(site: Site, words: Sequence[str]) -> Iterator[Problem]:
     """`$NAME`, `|` and the like in an argv, which no shell reads. Not in code, where they are at home."""
-    suspects = [at for at, word in enumerate(words) if at and _SHELL_WORD.search(word)]
+    ends = ";" if _FIND.intersection(words) else None
+    suspects = [at for at, word in enumerate(words) if at and word != ends and _SHELL_WORD.search(word)]
     code = code_places(words) | program_places(words) if suspects else set()
     for at in suspects:
         found = _SHELL_WORD.search(words[at])

@@ -13,8 +13,8 @@ from graphlib import CycleError
 from typing import Self
 
 from sagactl.definition.code_places import FIXED
-from sagactl.definition.diagnostics import LINE_SHOWN_MAX, Problem, Source, Span, did_you_mean, shown
-from sagactl.definition.graph import before, needs_of, places
+from sagactl.definition.diagnostics import LINE_SHOWN_MAX, Problem, Source, Span, closest, did_you_mean, shown
+from sagactl.definition.graph import before, id_of, needs_of, places
 from sagactl.definition.rules import on_failure
 from sagactl.definition.sites import Site, sites
 from sagactl.definition.tree import Node
@@ -23,10 +23,15 @@ from sagactl.template import Reference, TemplateError, references
 
 BAD_PER_STRING_MAX = 20
 _IN_SCRIPT = re.compile(r"\$\{(?:params|steps|saga|env)\.[^}\s]{0,200}\}?")
+_OF_A_NAME = re.compile(
+    r"\$\{(?:params\.(?P<param>[\w-]{1,63})|steps\.(?P<step>[\w-]{1,63})\.outputs\.(?P<output>[\w-]{1,63}))\??\}",
+)
 _NEEDS_A_STEP = re.compile(r"\$\{steps\.[^}?]*\}")
 _STEPS = ("steps", "step", "tasks", "jobs", "needs", "outputs")
 _PARAMS = ("param", "params", "parameters", "inputs", "input", "vars", "var", "workflow", "github", "args")
 _FORMS = "write ${params.X}, ${steps.S.outputs.O}, ${saga.id} or ${env.X}, or $${ for a literal ${"
+
+_NAMES = "a name is of lower-case letters, digits and `_`: write the one that the step declares"
 
 
 def problems_of_references(source: Source, root: Node) -> Iterator[Problem]:
@@ -51,6 +56,8 @@ class _Known:
     place_of: Mapping[str, int]
     earlier: Sequence[int] | None
     skippable: frozenset[int]
+    repeated: frozenset[str]
+    """Ids of several steps, which is an error already: which of them a reference means, nobody knows."""
     read: dict[int, list[tuple[Reference | str, Span]]]
     settled: set[int]
     of_step: set[int]
@@ -67,8 +74,17 @@ class _Known:
         except CycleError:
             earlier = None
         skippable = frozenset(i for i, step in enumerate(steps) if on_failure(root, step) is OnFailure.CONTINUE)
+        repeated = frozenset(id_of(step) for i, step in enumerate(steps) if place_of.get(id_of(step), i) != i)
         return cls(params=root.under("params"), steps=steps, place_of=place_of, earlier=earlier, skippable=skippable,
-                   read={}, settled=set(), of_step=set())
+                   repeated=repeated, read={}, settled=set(), of_step=set())
+
+    def has(self, text: str) -> bool:
+        """Does a text that is no reference name what is there? Then that has a name which is an error already."""
+        found = _OF_A_NAME.fullmatch(text)
+        if found is None or found["param"]:
+            return found is not None and found["param"] in self.params
+        return found["step"] in self.place_of and found["output"] in output_names(
+            self.steps[self.place_of[found["step"]]])
 
 
 class _Checker:
@@ -106,7 +122,7 @@ class _Checker:
             if isinstance(found, Reference) and found.env and not env:
                 yield Problem(code="SG406", span=span, message=f"{what} takes no `${{env.…}}`",
                               help=self.of_environment(found))
-            else:
+            elif isinstance(found, Reference) or not self.known.has(found):
                 yield from self.value(found, span)
 
     def value(self, found: Reference | str, span: Span) -> Iterator[Problem]:
@@ -140,6 +156,8 @@ class _Checker:
                           help=did_you_mean(found.step, self.known.place_of, "steps"))
             return
         outputs = output_names(self.known.steps[other])
+        if found.output not in outputs and found.step in self.known.repeated:
+            return
         if found.output not in outputs:
             hint = did_you_mean(found.output, outputs, f"outputs of `{found.step}`")
             yield Problem(code="SG404", span=span, help=hint,
@@ -216,13 +234,17 @@ class _Checker:
 
 def _meant(text: str, known: _Known) -> str:
     """What somebody who wrote this may have had in mind: `${{ inputs.X }}`, `${X}`, `${steps.S.O}`."""
+    if known.has(text):
+        return "choose another name for it, here and where it is declared"
     *above, last = re.split(r"[.:\s\[\]'\"]+", text[:LINE_SHOWN_MAX].strip("${}[]'\" ?"))
     if above[:1] == ["secrets"]:
         return f"a secret is a variable of the steps that name it: write `secrets: [{last}]`"
     if above[:1] == ["env"] and len(above) == 1:
         return f"write ${{env.{last}}}, in an `env` value"
     if len(above) in (1, 2, 3) and above[0] in _STEPS and above[1:2] and above[1] in known.place_of:
-        return f"write ${{steps.{above[1]}.outputs.{last}}}"
+        outputs = output_names(known.steps[known.place_of[above[1]]])
+        written = f"${{steps.{above[1]}.outputs.{closest(last, outputs) or last}}}"
+        return f"write {written}" if written != text else _NAMES
     if len(above) == 1 and above[0] in known.place_of and last in output_names(known.steps[known.place_of[above[0]]]):
         return f"write ${{steps.{above[0]}.outputs.{last}}}"
     if last.lower() in known.params and (not above or above[0] in _PARAMS):

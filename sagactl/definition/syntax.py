@@ -99,7 +99,13 @@ def _second_colon(fault: Fault) -> Problem:
                     width=len(fault.before.strip()))
 
 
+def _dashed(item: str) -> str:
+    return f"write `- {item[1:]}`, or `- {item}` where the `-` is part of the value"
+
+
 def _no_colon(begin: int, line: str) -> Problem:
+    if found := re.match(r"[ ]*-(?=[^\s-])", line):
+        return problem(begin + found.end() - 1, "a space is missing after the `-`", _dashed(line.strip()))
     words = line.lstrip("- ")
     key, _, value = words.partition(" ")
     hint = f"write `{key}: {value}`" if value else f"write `{key}: ` and its value"
@@ -144,10 +150,20 @@ def _brackets(fault: Fault) -> Problem:
         hint = as_value(found[1], found[2] + value[0].rstrip()) if found and value else "put the item in quotes"
         return problem(fault.at, "a second `: ` in one item", hint)
     if fault.same_line() and fault.at < len(fault.text) and fault.char not in "\r\n":
-        return problem(fault.at, "a `,` is missing before this", "write a `,` between two items, or put both in quotes")
+        return _beside(fault, opening)
     if fault.at >= len(fault.text) or KEY_LINE.match(fault.text, fault.begin) or fault.text.startswith("---", fault.at):
         return _open(fault, fault.start)
     return problem(fault.at, "a `,` is missing before this", "write a `,` at the end of the line above")
+
+
+def _beside(fault: Fault, opening: str) -> Problem:
+    """Two values with no comma between them, or a value such as `[a-z]+` that begins with a bracket of its own."""
+    found = re.search(r": +(\[[^\[\]]*\])$", fault.before)
+    if found and opening == "{":
+        value = fault.line(fault.begin + found.start(1))
+        return problem(fault.at, "the brackets end before this, so the value is over",
+                       f"put the whole value in quotes: {quoted(re.split(r'[,} ]', value)[0])[:200]}")
+    return problem(fault.at, "a `,` is missing before this", "write a `,` between two items, or put both in quotes")
 
 
 def _open(fault: Fault, at: int) -> Problem:

@@ -65,7 +65,8 @@ def compiled(pattern: str) -> re.Pattern[str]:
             warnings.simplefilter("ignore")
             return re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"{error}" if isinstance(error, re.error) else "it is too complex") from None
+        at = error.pos if isinstance(error, re.error) else None
+        raise ValueError("it is too complex" if at is None else f"look at its character {at + 1:,}") from None
 
 
 def _of_number(value: float, rule: Mapping[str, Any]) -> str:
