@@ -194,11 +194,12 @@ def _write_whole(path: Path, text: str) -> None:
 def _holder(descriptor: int) -> str:
     try:
         said = json.loads(os.pread(descriptor, 4096, 0))
-        since = _iso(said["since"])
+        since = iso(said["since"])
         return f"process {said['pid']} of {said['user']} on {said['host']} since {since}"
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return "another process, which is just taking it"
 
 
-def _iso(at_s: float) -> str:
+def iso(at_s: float) -> str:
+    """RFC 3339 UTC, to the second."""
     return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,11 +9,11 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from sagactl.execution import record
+from sagactl.execution.evidence import iso
 
 _ATTEMPT = re.compile(r"\d+\.(?:action|undo|check)\.\d+")
 _DRAFTS = (".claim-", ".folded-", ".stop-")
@@ -53,7 +53,7 @@ def tokens(root: Path) -> set[str]:
 
 def drafts(root: Path) -> list[str]:
     """What the making of a database left behind there."""
-    return [name for name in _listed(root) if name == _OWN_DRAFT]
+    return [_OWN_DRAFT] if os.path.lexists(root / _OWN_DRAFT) else []
 
 
 def look(folder: Path) -> Found | None:
@@ -76,7 +76,7 @@ def holding(lock: Path) -> Holding | None:
     head = lock.read_bytes()[:HEAD_BYTES]
     try:
         said = json.loads(head)
-        pid, since = (said["pid"], _iso(said["since"])) if isinstance(said, dict) else (int(said), "")
+        pid, since = (said["pid"], iso(said["since"])) if isinstance(said, dict) else (int(said), "")
     except (ValueError, KeyError, TypeError, OverflowError):
         pid, since = 0, ""
     return Holding(lock, pid, _command(pid), since)
@@ -121,7 +121,3 @@ def _command(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
     except OSError:
         return ""
-
-
-def _iso(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -276,3 +276,15 @@ steps:
     (tmp_path / "go").write_text("go\n")
     built.again("resume", "t").chatty().exits(0)
     assert "ok  commands" in built.again("doctor").chatty().exits(0).stdout
+
+
+def test_a_lock_whose_text_is_none_of_ours_still_locks(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo > ready; cat go', undo: none}\n")
+    ready, go = built.fifo("ready"), built.fifo("go")
+    running = built.start("run", "saga.yaml", "--id", "t")
+    ready.read_text()
+    (lock,) = tmp_path.rglob("sagas.db.d/*/lock")
+    lock.write_text("[1]")
+    built.again("resume", "t").stderr("held by another process").exits(6)
+    go.open("w").close()
+    assert running.communicate(timeout=30)[0] == "t completed\n"
