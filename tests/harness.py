@@ -15,6 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
+from sagactl.cli.options import FORMS, Common, settled
+from tests.conforming import conforms
+
 SAGACTL = (sys.executable, "-m", "sagactl")
 ROOT = Path(__file__).parents[1]
 TIMEOUT_S = 60
@@ -105,8 +108,10 @@ class Saga:
 
     def _run(self) -> subprocess.CompletedProcess[str]:
         env = {**environment(self.folder), **self._env}
-        return subprocess.run((*SAGACTL, *self._args), cwd=self.folder, env=env, input=self._stdin, text=True,
+        done = subprocess.run((*SAGACTL, *self._args), cwd=self.folder, env=env, input=self._stdin, text=True,
                               capture_output=True, timeout=TIMEOUT_S, check=False, umask=self._umask)
+        conforms(self._args, self._env, done.returncode, done.stdout, done.stderr)
+        return done
 
     def exits(self, code: int) -> Result:
         """Run the command and hold it to everything that was declared."""
@@ -151,6 +156,11 @@ class Saga:
 def saga(folder: Path, text: str) -> Saga:
     """A definition in a folder; `saga: test` is put before it unless it names itself."""
     return Saga(folder, text)
+
+
+def common(database: Path, output: str = "json") -> Common:
+    """What a command gets that is called in this process."""
+    return settled({"db": database, "output": output}, {}, FORMS)
 
 
 def states(shown: Any) -> dict[str, str]:

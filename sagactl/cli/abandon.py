@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sagactl.cli import driving, saying, wiring
-from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path, reason_text
-from sagactl.cli.output import result, say
+from sagactl.cli.options import Common, Reason, SagaName, name_of, reason_text
+from sagactl.cli.output import json_line, result, say
 from sagactl.cli.starting import known_secrets
 from sagactl.core import events as e
 from sagactl.core import operate
@@ -12,13 +12,13 @@ from sagactl.core.saga import Saga
 from sagactl.errors import ConflictError
 
 
-def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = False) -> int:
+def abandon(saga: SagaName, reason: Reason, *, common: Common) -> int:
     """End an unfinished saga as it is. Nothing is run, nothing is undone.
 
     Example: sagactl abandon @last --reason "cleaned up by hand"
     """
     reason_text(reason, required=True)
-    database = database_path(db)
+    database = common.database
 
     def word(now: Saga, at_s: float) -> e.Event | None:
         alive = wiring.alive(database, now)
@@ -30,11 +30,11 @@ def abandon(saga: SagaName, reason: Reason, db: Database = None, quiet: Quiet = 
             wiring.mask_left(database, now, known_secrets(now.started))  # nothing looks at them afterwards
         return event
 
-    after, changed = saying.record(database, saga, word)
+    after, changed = saying.record(database, name_of(saga), word)
     wiring.fold(database, after, without_secrets=True)
     if not changed:
         say(f"{after.id} was abandoned already")
-    driving.tell(after, quiet=quiet)
-    if quiet:
+    driving.tell(common, after, json_line)
+    if common.quiet:
         result(after.id)
     return 0

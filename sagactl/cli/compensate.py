@@ -1,114 +1,163 @@
-"""`sagactl compensate`: take a saga back on demand, whether it is live, at rest or completed."""
+"""`sagactl compensate`: take sagas back on demand, whether they are live, at rest or completed."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sagactl.cli import driving, wiring
-from sagactl.cli.options import Database, Json, Quiet, Reason, SagaName, database_path, reason_text
-from sagactl.cli.output import result, say
+from sagactl.cli.asking import agreed
+from sagactl.cli.options import Common, Reason, SagaNames, Yes, reason_text
+from sagactl.cli.output import complain, json_rows, result, say
 from sagactl.cli.render.human import undo_text
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
-from sagactl.errors import UsageError
+from sagactl.errors import SagactlError, UsageError
 
 LOOK_S = 0.2
-"""How often a saga that another process holds is looked at."""
+"""How often sagas that other processes hold are looked at."""
 
 
 def compensate(
-    saga: SagaName, reason: Reason = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where nobody can be asked.")] = False,
-    db: Database = None, quiet: Quiet = False, json: Json = False,
+    sagas: SagaNames = None, reason: Reason = "", yes: Yes = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be undone.")] = False,
+    *, common: Common,
 ) -> int:
-    """Undo what a saga has done, in reverse order. Exit 0 when all of it is undone.
+    """Undo what sagas have done, in reverse order. Exit 0 when all of it is undone.
 
     A live saga is asked to turn round: its running attempt is ended, and its own process undoes the rest.
 
     Example: sagactl compensate @last --reason "ordered twice" --yes
     """
     reason_text(reason)
-    database = database_path(db)
-    reader = driving.existing(database)
-    found = reader.load(reader.find(saga))
-    operate.compensate(found, wiring.me(), reason, found.changed_s)  # before anybody is asked: a conflict
-    if found.state is SagaState.COMPENSATED:
-        say(f"{found.id} is compensated already; nothing was run")
-        driving.report(database, found, quiet=quiet, as_json=json)
-        return 0
-    if not yes:
-        _ask(found)
-    if quiet:
-        result(found.id)
-    if wiring.evidence(database).is_held(found.started.token):
+    names, codes = driving.named(common, sagas)
+    with json_rows(common.form) as show:
+        found = []
+        for name in names:
+            try:
+                saga = driving.existing(common.database).load(name)
+                operate.compensate(saga, wiring.me(), reason, saga.changed_s)  # before anybody is asked: a conflict
+            except SagactlError as error:
+                codes.append(complain(error))
+                continue
+            if saga.state is not SagaState.COMPENSATED:
+                found.append(saga)
+                continue
+            say(f"{saga.id} is compensated already; nothing was run")
+            if not dry_run:
+                driving.report(common, saga, show)
+        if dry_run:
+            for saga in found:
+                _show_undos(common, saga, show)
+            return driving.exit_code(codes)
+        if found and not yes:
+            _ask(common, found)
+        if common.quiet:
+            for saga in found:
+                result(saga.id)
+        codes += _turned_round(common, found, reason, show)
+    return driving.exit_code(codes)
+
+
+def _undos(saga: Saga) -> Iterator[tuple[str, str]]:
+    """What is to be undone, in this order: (step, its undo)."""
+    for name in reversed(saga.order):
+        if saga.steps[name].state not in (StepState.COMPENSATED, StepState.SKIPPED, StepState.PENDING):
+            yield name, undo_text(saga.by_id[name])
+
+
+def _show_undos(common: Common, saga: Saga, show: driving.Show) -> None:
+    if common.quiet:
+        result(saga.id)
+    elif common.human:
+        result(f"{saga.id} is {saga.state}. This would be undone, in this order:")
+        for step, undo in _undos(saga):
+            result(f"  {step}: {undo}")
+    else:
+        show({"schema": 1, "id": saga.id, "state": saga.state,
+              "undos": [{"step": step, "undo": undo} for step, undo in _undos(saga)]})
+
+
+def _ask(common: Common, sagas: Sequence[Saga]) -> None:
+    lines = []
+    for saga in sagas:
+        lines.append(f"{saga.id} is {saga.state}. This would be undone, in this order:")
+        lines += [f"  {step}: {undo}" for step, undo in _undos(saga)]
+    if not agreed(common, lines, "this undoes what was done", "Undo it?"):
+        raise UsageError("nothing was done")
+
+
+def _turned_round(common: Common, sagas: Sequence[Saga], reason: str, show: driving.Show) -> list[int]:
+    """Take sagas back: those that a live process holds by that process, the others here. Their exit codes."""
+    evidence, codes = wiring.evidence(common.database), []
+    held = [saga for saga in sagas if evidence.is_held(saga.started.token)]
+    left = [saga for saga in sagas if saga not in held]
+    if held:
         import anyio
 
-        turned = anyio.run(_turn_round, database, found, reason)
-        if turned is not None:
-            if not quiet:
-                driving.report(database, turned, quiet=False, as_json=json)
-            return _code(turned)
+        for asked, turned in zip(held, anyio.run(_ask_holders, common.database, held, reason), strict=True):
+            if isinstance(turned, SagactlError):
+                codes.append(complain(turned))
+            elif turned is None:
+                left.append(asked)
+            else:
+                if not common.quiet:
+                    driving.report(common, turned, show)
+                codes.append(_code(turned))
 
     def say_so(saga: Saga, now_s: float) -> Sequence[e.Event]:
         event = operate.compensate(saga, wiring.me(), reason, now_s)
         return [event] if event is not None else []
 
-    turn = wiring.Turn(
-        id=found.id, token=found.started.token, prepare=driving.going_on(database, found.id, say_so),
-    )
-    publish = driving.publisher(quiet=quiet, as_json=json)
-    return driving.drive(database, [turn], publish, quiet=quiet, as_json=json, judge=_code)
+    turns = [wiring.Turn(id=saga.id, token=saga.started.token,
+                         prepare=driving.going_on(common.database, saga.id, say_so)) for saga in left]
+    return [*codes, driving.drive(common, turns, show, several=len(sagas) > 1, judge=_code)]
 
 
 def _code(saga: Saga) -> int:
     return 0 if saga.state is SagaState.COMPENSATED else driving.OUTCOMES[saga.state]
 
 
-def _ask(saga: Saga) -> None:
-    if not sys.stdin.isatty() or not sys.stderr.isatty():
-        raise UsageError("this undoes what was done, and there is no terminal to ask on", hint="say --yes to do it")
-    say(f"{saga.id} is {saga.state}. This would be undone, in this order:")
-    for name in reversed(saga.order):
-        if saga.steps[name].state not in (StepState.COMPENSATED, StepState.SKIPPED, StepState.PENDING):
-            say(f"  {name}: {undo_text(saga.by_id[name])}")
-    try:
-        agreed = typer.confirm("Undo it?", err=True)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
-        raise UsageError("nothing was done")
+async def _ask_holders(database: Path, asked: Sequence[Saga], reason: str) -> list[Saga | SagactlError | None]:
+    """Ask the processes that hold sagas to turn them round, and wait until each lets go of its own.
 
-
-async def _turn_round(database: Path, asked: Saga, reason: str) -> Saga | None:
-    """Ask the process that holds a saga to turn it round, and wait until it lets go of it.
-
-    None where it let go without having turned: the caller does it then.
-
-    Raises:
-        ConflictError: the saga has passed its pivot meanwhile.
+    Gives each as it then is; None where it was let go without having turned: the caller does it then; an error where
+    it has passed its pivot meanwhile.
     """
     import anyio
 
     async with wiring.journal(database) as journal:
-        await journal.request(asked.id, wiring.me(), reason)
-    reader, evidence = driving.existing(database), wiring.evidence(database)
-    say(f"{asked.id} is live: asked its process to turn round")
-    while True:
-        held = evidence.is_held(asked.started.token)
-        saga = reader.load(asked.id)
-        turned = asked.turn is None and saga.turn is not None
-        if turned and saga.state in driving.OUTCOMES:
-            return saga
-        if saga.turn is None:
-            operate.compensate(saga, wiring.me(), reason, time.time())
-        if not held:
-            return None
-        await anyio.sleep(LOOK_S)
+        for saga in asked:
+            await journal.request(saga.id, wiring.me(), reason)
+            say(f"{saga.id} is live: asked its process to turn round")
+    found: dict[str, Saga | SagactlError | None] = {}
+    while len(found) < len(asked):
+        for saga in asked:
+            try:
+                if saga.id not in found and (now := _answer(database, saga, reason)) is not saga:
+                    found[saga.id] = now
+            except SagactlError as error:
+                found[saga.id] = error
+        await anyio.sleep(LOOK_S * (len(found) < len(asked)))
+    return [found[saga.id] for saga in asked]
+
+
+def _answer(database: Path, asked: Saga, reason: str) -> Saga | None:
+    """What has become of a request: the saga that has turned, None where it was let go, `asked` itself: nothing yet.
+
+    Raises:
+        ConflictError: it has passed its pivot.
+    """
+    held = wiring.evidence(database).is_held(asked.started.token)
+    saga = driving.existing(database).load(asked.id)
+    if asked.turn is None and saga.turn is not None and saga.state in driving.OUTCOMES:
+        return saga
+    if saga.turn is None:
+        operate.compensate(saga, wiring.me(), reason, time.time())
+    return asked if held else None

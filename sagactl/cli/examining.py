@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from sagactl.cli import wiring
-from sagactl.cli.options import grace_s
+from sagactl.cli.options import Common, grace_s
 from sagactl.core.states import FINAL, SagaState
 from sagactl.errors import DamagedError, SagactlError, StoreError, UsageError
 from sagactl.execution import survey
@@ -74,9 +74,10 @@ class _Seen:
     """Those with a supervisor, though nobody drives them."""
 
 
-def all_checks(given: Path | None, database: Path) -> Iterator[Check]:
+def all_checks(common: Common) -> Iterator[Check]:
     """Every check that can be made there."""
-    yield _settings(given, database)
+    database = common.database
+    yield from _settings(common)
     yield _grace()
     yield from _places(database)
     yield _sqlite()
@@ -103,13 +104,15 @@ def all_checks(given: Path | None, database: Path) -> Iterator[Check]:
     yield _leftovers(seen or _Seen(), root)
 
 
-def _settings(given: Path | None, database: Path) -> Check:
-    if given is not None:
-        by = "SAGACTL_DB" if os.environ.get("SAGACTL_DB") == str(given) else "--db"
-    else:
-        by = next((f"${name}" for name in ("STATE_DIRECTORY", "XDG_STATE_HOME")
-                   if database.is_relative_to(os.environ.get(name, "").split(":")[0] or "/dev/null")), "the default")
-    return Check(name="settings", text=f"{database}, from {by}")
+def _settings(common: Common) -> Iterator[Check]:
+    def whence(name: str) -> str:
+        return common.origins[name].replace("default", "the default")
+
+    yield Check(name="settings", text=f"{common.database}, from {whence('db')}")
+    settings = {"output": common.form, "progress": common.progress, "color": common.color,
+                "no_input": "yes" if common.no_input else "no"}
+    yield Check(name="options", text="; ".join(f"{name.replace('_', '-')} {value}, from {whence(name)}"
+                                                for name, value in settings.items()))
 
 
 def _grace() -> Check:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sagactl.cli.output import hint, result
-from sagactl.cli.render.human import table
+from sagactl.cli.options import Common
+from sagactl.cli.output import hint, json_rows, result
+from sagactl.cli.render.text import table
 from sagactl.errors import EXIT_CODES, NotFoundError
 
 _GO_ON = "sagactl resume SAGA goes on, sagactl compensate SAGA takes it back"
@@ -32,6 +33,7 @@ def explain(
     code: Annotated[str | None, typer.Argument(metavar="[CODE]", show_default=False, help=(
         "Of a diagnostic, as SG201, or an exit code or its name, as 11 or escalated. None: a list of all."
     ))] = None,
+    *, common: Common,
 ) -> int:
     """Explain a diagnostic or an exit code.
 
@@ -39,28 +41,49 @@ def explain(
     """
     from sagactl.definition.codes import CODES
 
-    if code is None:
+    wanted = (code or "").strip()
+    diagnostics = [each for each in CODES if wanted.upper() in ("", each)]
+    exits = [number for number, (name, _) in EXIT_CODES.items() if wanted.lower() in ("", str(number), name)]
+    if not diagnostics and not exits:
+        raise NotFoundError(f"no code {code!r}", hint=_closest(wanted, CODES))
+    if common.quiet:
+        for each in (*diagnostics, *exits):
+            result(str(each))
+    elif not common.human:
+        with json_rows(common.form) as show:
+            for row in (*map(_diagnostic_row, diagnostics), *map(_exit_row, exits)):
+                show({"schema": 1, **row})
+    elif not wanted:
         result(_everything(CODES))
         hint("sagactl explain CODE says more")
-        return 0
-    wanted = code.strip()
-    if wanted.upper() in CODES:
-        result(_diagnostic(wanted.upper(), CODES[wanted.upper()]))
-        return 0
-    rows = [(str(number), *words) for number, words in EXIT_CODES.items() if wanted.lower() in (str(number), words[0])]
-    if not rows:
-        raise NotFoundError(f"no code {code!r}", hint=_closest(wanted, CODES))
-    for number, name, meaning in rows:
-        result(f"exit code {number}, {name}: {meaning}")
-        if int(number) in NEXT:
-            result(f"  {NEXT[int(number)]}")
+    else:
+        for each in diagnostics:
+            result(_diagnostic(each, CODES[each]))
+        for number in exits:
+            result(f"exit code {number}, {EXIT_CODES[number][0]}: {EXIT_CODES[number][1]}")
+            if number in NEXT:
+                result(f"  {NEXT[number]}")
     return 0
+
+
+def _diagnostic_row(code: str) -> dict[str, Any]:
+    from sagactl.definition.codes import CODES
+    from sagactl.definition.explanations import explanation
+
+    found = explanation(code)
+    return {"code": code, "kind": _severity(code), "meaning": CODES[code], "why": found.why, "wrong": found.wrong,
+            "makes": found.makes, "right": found.right}
+
+
+def _exit_row(number: int) -> dict[str, Any]:
+    name, meaning = EXIT_CODES[number]
+    return {"code": number, "kind": "exit", "name": name, "meaning": meaning, "next": NEXT.get(number, "")}
 
 
 def _everything(codes: dict[str, str]) -> str:
     rows = list(codes.items())
     exits = [(str(number), f"{name}: {meaning}") for number, (name, meaning) in EXIT_CODES.items()]
-    return f"diagnostics\n{table(rows)}\n\nexit codes\n{table(exits)}"
+    return "\n".join(["diagnostics", *table(rows), "", "exit codes", *table(exits)])
 
 
 def _diagnostic(code: str, meaning: str) -> str:
@@ -68,13 +91,17 @@ def _diagnostic(code: str, meaning: str) -> str:
 
     found = explanation(code)
     wrong = _indented(found.wrong or found.makes)
-    severity = "warning" if code.startswith("SG5") else "error"
+    severity = _severity(code)
     head = "Wrong, what this prints" if found.makes else "Wrong"
     parts = [f"{code} ({severity}): {meaning}", found.why, f"{head}:\n\n{wrong}",
              f"Right:\n\n{_indented(found.right)}"]
     if severity == "warning":
         parts.append(f"`sagactl validate --ignore {code}` does not show it.")
     return "\n\n".join(part.rstrip() for part in parts)
+
+
+def _severity(code: str) -> str:
+    return "warning" if code.startswith("SG5") else "error"
 
 
 def _indented(text: str) -> str:

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from sagactl.cli.output import hint, result, say, warn
-from sagactl.cli.render.human import safe
-from sagactl.cli.wiring import user_umask
+from sagactl.cli.options import Common, Form, user_umask
+from sagactl.cli.output import hint, json_line, result, say, warn
+from sagactl.cli.render.text import safe
 from sagactl.errors import ConflictError, NotFoundError
 
 SCHEMA = "saga-v1.schema.json"
@@ -23,6 +23,7 @@ def init(
     file: Annotated[Path, typer.Argument(metavar="[FILE]", show_default=False, help=(
         "Where to write it; - for stdout. Default: saga.yaml."
     ))] = Path("saga.yaml"),
+    *, common: Common,
 ) -> int:
     """Write a commented definition that runs as it is, and its schema beside it, so that editors know the fields.
 
@@ -38,13 +39,18 @@ def init(
     if not _written(file, starter):
         raise ConflictError(f"{file} exists already; nothing was written", hint="another name: sagactl init FILE")
     beside, text = file.parent / SCHEMA, files("sagactl.definition").joinpath("schema.json").read_text("utf-8")
+    written = [file]
     say(f"wrote {safe(str(file))}")
     if _written(beside, text):
+        written.append(beside)
         say(f"wrote {safe(str(beside))}, which tells editors the fields")
     elif beside.read_text("utf-8", "replace") != text:
         warn(f"{beside} exists already and is of another version; sagactl schema prints this one's")
     hint(f"run it: sagactl run {safe(str(file))}")
-    result(safe(str(file)))
+    if common.form is Form.HUMAN:
+        result(safe(str(file)))
+    else:
+        json_line({"schema": 1, "written": [str(each) for each in written]})
     return 0
 
 

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from sagactl.cli import driving, wiring
-from sagactl.cli.options import Database, Json, Quiet, SagaName, database_path
-from sagactl.cli.output import result
-from sagactl.cli.render import json as render_json
-from sagactl.cli.render.human import conclusion, indented, safe
-from sagactl.core.saga import replay
+from sagactl.cli.options import Common, SagaName, name_of
+from sagactl.cli.output import json_line, result
+from sagactl.cli.render.human import conclusion
+from sagactl.cli.render.text import indented, safe
 from sagactl.core.states import SagaState
-from sagactl.plain import dumps
+from sagactl.plain import dumps, to_plain
 
 
-def inspect(saga: SagaName, db: Database = None, quiet: Quiet = False, json: Json = False) -> int:
+def inspect(
+    saga: SagaName,
+    definition: Annotated[bool, typer.Option("--definition", help=(
+        "Print the definition that it runs, as JSON, which is YAML too, and nothing else."
+    ))] = False,
+    *, common: Common,
+) -> int:
     """Show a saga: its steps with their attempts, outputs and undos, and why it is where it is.
 
     Example: sagactl inspect @last --json
     """
-    database = database_path(db)
-    reader = driving.existing(database)
-    name = reader.find(saga)
-    facts = reader.events(name)
-    view = replay(event for _, event in facts)
+    reader = driving.existing(common.database)
+    name = reader.find(name_of(saga))
+    view = reader.load(name)
     live = view.state in (SagaState.RUNNING, SagaState.COMPENSATING)
-    interrupted = live and not wiring.evidence(database).is_held(view.started.token)
-    shown = render_json.saga(view, facts, interrupted=interrupted)
-    if json:
-        result(render_json.line(shown))
-    elif quiet:
+    interrupted = live and not wiring.evidence(common.database).is_held(view.started.token)
+    if common.quiet:
         result(name)
+    elif definition:
+        json_line(to_plain(view.definition))
+    elif not common.human:
+        json_line(driving.shown(reader, name, interrupted=interrupted))
     else:
-        at_work = wiring.at_work(database, view)
+        shown, at_work = driving.shown(reader, name, interrupted=interrupted), wiring.at_work(common.database, view)
         for line in (*_lines(shown, at_work), "", *conclusion(view, interrupted=interrupted)):
             result(safe(line))
     return 0

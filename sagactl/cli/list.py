@@ -8,15 +8,16 @@ from typing import Annotated
 import typer
 
 from sagactl.cli import wiring
-from sagactl.cli.options import Database, Json, Quiet, database_path
-from sagactl.cli.output import complain, result, say
+from sagactl.cli.options import Common
+from sagactl.cli.output import complain, json_rows, result, say
 from sagactl.cli.render import json as render_json
-from sagactl.cli.render.human import safe, table
+from sagactl.cli.render.text import safe, table
 from sagactl.core.states import SagaState
 from sagactl.errors import UsageError
 from sagactl.journal.listing import Listing
 
 INTERRUPTED = "interrupted"
+STYLE_OF = {SagaState.ESCALATED: "bad", SagaState.PAUSED: "warn", INTERRUPTED: "warn"}
 MORE_MAX = 1000
 """So many that are not shown are counted, so that a list of a million is still there at once."""
 
@@ -25,7 +26,7 @@ def list_sagas(
     state: Annotated[str | None, typer.Option("--state", metavar="S[,S...]", show_default=False,
                                               help="Only these states; `interrupted` is one too.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
-    db: Database = None, quiet: Quiet = False, json: Json = False,
+    *, common: Common,
 ) -> int:
     """List sagas: escalated and unfinished ones first, then the newest.
 
@@ -34,9 +35,7 @@ def list_sagas(
     Example: sagactl list --state escalated,interrupted
     """
     wanted = _states(state)
-    database = database_path(db)
-    reader = wiring.reader(database)
-    evidence = wiring.evidence(database)
+    reader, evidence = wiring.reader(common.database), wiring.evidence(common.database)
     rows = []
     most = None if wanted else limit + MORE_MAX
     found = reader.summaries(states=_journaled(wanted), limit=most) if reader else Listing()
@@ -46,19 +45,23 @@ def list_sagas(
         if not wanted or row.state in wanted or (interrupted and INTERRUPTED in wanted):
             rows.append((row, interrupted))
     more, rows = max(0, len(rows) - limit), rows[:limit]
-    if json:
-        result(render_json.line([render_json.summary(row, interrupted=interrupted) for row, interrupted in rows]))
-    elif quiet:
-        for row, _ in rows:
-            result(row.id)
-    elif rows:
+    with json_rows(common.form) as show:
+        for row, interrupted in rows if not common.human else ():
+            if common.quiet:
+                result(row.id)
+            else:
+                show(render_json.summary(row, interrupted=interrupted))
+    if common.human and rows:
         now_s = time.time()
-        lines = [(row.id, row.name, INTERRUPTED if interrupted else row.state, f"{row.steps_done}/{row.steps_total}",
+        cells = [(row.id, row.name, INTERRUPTED if interrupted else row.state, f"{row.steps_done}/{row.steps_total}",
                   _age(now_s - row.changed_s), safe(row.why)) for row, interrupted in rows]
-        result(table([("ID", "SAGA", "STATE", "STEPS", "CHANGED", "WHY"), *lines]))
+        head, *lines = table([("ID", "SAGA", "STATE", "STEPS", "CHANGED", "WHY"), *cells])
+        result(head, "dim")
+        for line, (row, interrupted) in zip(lines, rows, strict=True):
+            result(line, STYLE_OF.get(INTERRUPTED if interrupted else row.state, ""))
         if more:
             say(f"{more}{'+' if more == MORE_MAX else ''} more: --limit {limit * 2}, or --state")
-    elif not found.damages:
+    elif common.human and not found.damages:
         say("no sagas" + (f" in state {state}" if state else " yet"))
     return max((complain(error) for error in found.damages), default=0)
 

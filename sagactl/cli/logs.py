@@ -12,15 +12,14 @@ import typer
 
 from sagactl.cli import driving, wiring
 from sagactl.cli.following import changes
-from sagactl.cli.options import Database, Json, SagaName, database_path
-from sagactl.cli.output import result, say, stdout_closed
-from sagactl.cli.render import json as render_json
-from sagactl.cli.render.human import safe
+from sagactl.cli.options import Common, Form, SagaName, name_of
+from sagactl.cli.output import json_rows, result, say, stdout_closed
+from sagactl.cli.render.text import safe
 from sagactl.cli.starting import known_secrets
 from sagactl.core import events as e
 from sagactl.core.parts import Attempt
 from sagactl.core.saga import Saga, replay
-from sagactl.errors import NotFoundError
+from sagactl.errors import NotFoundError, UsageError
 from sagactl.execution.capture import masked
 from sagactl.execution.invocation import attempt_name
 from sagactl.execution.streams import STREAMS, Stream
@@ -35,7 +34,7 @@ def logs(
                                                 help="Only attempts of this number.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is printed from now on, until the "
                                                                 "saga is final, escalated or paused.")] = False,
-    db: Database = None, json: Json = False,
+    *, common: Common,
 ) -> int:
     """Print what a saga's commands printed: each line behind its step, `|` for stdout and `!` for stderr.
 
@@ -43,27 +42,45 @@ def logs(
 
     Example: sagactl logs @last charge -f
     """
-    database = database_path(db)
-    reader = driving.existing(database)
-    name = reader.find(saga)
+    if follow and common.form is Form.JSON:
+        raise UsageError("-f has no end, and an array needs one", hint="-o jsonl is a line for each line")
+    reader = driving.existing(common.database)
+    name = reader.find(name_of(saga))
     if step is not None and step not in reader.load(name).by_id:
         raise NotFoundError(f"{name} has no step {step}", hint=f"steps: {', '.join(reader.load(name).by_id)}")
     shown: dict[str, _Shown] = {}
+    with json_rows(common.form) as show:
+        wanted = partial(_attempts, step, phase, attempt)
+        for each, line in _printed(common.database, name, shown, wanted, follow=follow):
+            if common.human:
+                result(f"{each.label} {'|' if line['stream'] == 'stdout' else '!'} {safe(line['text'])}")
+            elif common.quiet:
+                result(safe(line["text"]))
+            else:
+                show({"schema": 1, "saga": name, **line})
+    if common.human and not follow and not any(each.printed for each in shown.values()):
+        say("nothing was printed")
+    return 0
+
+
+def _printed(
+    database: Path, name: str, shown: dict[str, _Shown], wanted: Callable[[Sequence[e.Event]], Sequence[Attempt]],
+    *, follow: bool,
+) -> Iterator[tuple[_Shown, dict[str, Any]]]:
+    """Each line with its attempt, as JSON has it; those that come later too, where it is followed."""
+    reader = driving.existing(database)
     secrets = known_secrets(reader.load(name).started)
     for _ in changes(database, watch=lambda: [stream.stamp() for each in shown.values() for stream in each.streams]):
         ended = not follow or reader.summary(name).state in driving.OUTCOMES
         facts = [fact for _, fact in reader.events(name)]
         view = replay(facts)
-        for started in _attempts(facts, step, phase, attempt):
+        for started in wanted(facts):
             where = wiring.evidence(database).saga_folder(view.started.token) / attempt_name(view, started)
             each = shown.setdefault(where.name, _Shown(started, [Stream(where, stream) for stream in STREAMS]))
             for line in each.more(view, partial(_kept, database, view, where.name), secrets, whole=ended):
-                result(render_json.line({"schema": 1, "saga": name, **line}) if json else _human(each.label, line))
+                yield each, line
         if ended or stdout_closed():
-            break
-    if not follow and not any(each.printed for each in shown.values()) and not json:
-        say("nothing was printed")
-    return 0
+            return
 
 
 @dataclass(slots=True)
@@ -107,13 +124,11 @@ def _kept(database: Path, view: Saga, attempt: str) -> Mapping[str, Any]:
     return wiring.evidence(database).folded(view.started.token).get(attempt, {})
 
 
-def _attempts(facts: Sequence[e.Event], step: str | None, phase: Phase | None, number: int | None) -> list[Attempt]:
+def _attempts(
+    step: str | None, phase: Phase | None, number: int | None, facts: Sequence[e.Event],
+) -> list[Attempt]:
     """The attempts that are asked for, in the order in which they started."""
     return [
         fact.attempt for fact in facts if isinstance(fact, e.AttemptStarted) and step in (None, fact.step)
         and phase in (None, fact.attempt.phase) and number in (None, fact.attempt.number)
     ]
-
-
-def _human(label: str, line: dict[str, Any]) -> str:
-    return f"{label} {'|' if line['stream'] == 'stdout' else '!'} {safe(line['text'])}"

@@ -1,58 +1,134 @@
-"""The command tree, and the one place that maps exceptions to exit codes. No traceback reaches a user."""
+"""The command line, and the one place that maps exceptions to exit codes. No traceback reaches a user."""
 
 from __future__ import annotations
 
 import functools
-import io
-from collections.abc import Callable
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from sagactl import __version__
-from sagactl.cli import (
-    abandon,
-    compensate,
-    doctor,
-    events,
-    explain,
-    init,
-    inspect,
-    logs,
-    plan,
-    resolve,
-    resume,
-    run,
-    schema,
-    validate,
-    wait,
-)
-from sagactl.cli import list as list_command
-from sagactl.cli.output import complain, hint, prepare_streams, result, say, stdout_closed
-from sagactl.cli.wiring import user_umask
-from sagactl.errors import EXIT_CODES, SagactlError, StoreError
+from sagactl.cli import options, output
+from sagactl.cli.commands import COMMANDS, Command
+from sagactl.cli.output import complain, result, say, stdout_closed
+from sagactl.errors import EXIT_CODES, SagactlError, StoreError, UsageError
 
-app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Transactions for shell commands: all of it happens, or it is taken back, or you are told what is left.",
-)
+SETTINGS: Final = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 
 
-@app.callback(invoke_without_command=True)
-def about(*, version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:
-    """Transactions for shell commands."""
+def _show_help(ctx: typer.Context, wanted: bool) -> None:  # noqa: FBT001 - typer's order
+    if wanted:
+        result(ctx.get_help().rstrip("\n"))
+        raise typer.Exit(_unless_closed(0))
+
+
+def _option(name: str, kind: Any, default: object = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+HELP: Final = typer.Option("--help", "-h", is_eager=True, callback=_show_help, help="Show this and exit.")
+VERSION: Final = typer.Option("--version", show_default=False, help="Show the version and exit.")
+COMMON: Final[Mapping[str, inspect.Parameter]] = {
+    **inspect.signature(options.flags, eval_str=True).parameters,
+    "show_help": _option("show_help", Annotated[bool, HELP], default=False),
+    "ctx": _option("ctx", typer.Context),
+}
+
+
+def about(*, version: bool, ctx: typer.Context, **given: Any) -> None:
+    """What comes before the command."""
     if version:
         result(f"sagactl {__version__}")
-        raise typer.Exit(141 if stdout_closed() else 0)
+        raise typer.Exit(_unless_closed(0))
+    if ctx.invoked_subcommand is None:
+        say(ctx.get_help().rstrip("\n"), lines=True)
+        raise typer.Exit(UsageError.exit_code)
+    del given["show_help"]
+    ctx.obj = options.flags(**given)
 
 
-def guarded(command: Callable[..., int]) -> Callable[..., None]:
-    """The command with its exceptions turned into messages on stderr and exit codes."""
-    @functools.wraps(command)
-    def run_command(*args: object, **options: object) -> None:
-        raise SystemExit(finish(functools.partial(command, *args, **options)))
+def _takes(function: Callable[..., None], own: Mapping[str, inspect.Parameter]) -> Callable[..., None]:
+    """The function, for typer, with these parameters and the common ones."""
+    parameters = {**own, **COMMON}
+    function.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+    function.__annotations__ = {name: each.annotation for name, each in parameters.items()}
+    return function
 
-    return run_command
+
+class OneCommand(TyperCommand):
+    """Its own options first in its help, then those that every command has."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write them, and the arguments above them."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], "Options of every command": []}
+        for each in self.get_params(ctx):
+            kind = "Arguments" if each.param_type_name == "argument" else "Options"
+            record = each.get_help_record(ctx)
+            if record is not None:
+                sections["Options of every command" if each.name in COMMON else kind].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+class Commands(TyperGroup):
+    """The commands by the table; each is imported when it is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        names: Any = dict.fromkeys(COMMANDS)
+        self.commands = names  # for suggestions
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's
+        """Their names, in the order of the table."""
+        return [name for name, row in COMMANDS.items() if not row.hidden]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's
+        """One of them; None where there is none of that name."""
+        return built(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write what each is for."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
+
+
+@functools.cache
+def built(name: str) -> Any:
+    """A command, as typer has it."""
+    row = COMMANDS[name]
+    alone = typer.Typer(**SETTINGS, context_settings={"help_option_names": []})  # type: ignore[arg-type]
+    function = getattr(importlib.import_module(f"sagactl.cli.{row.module}"), row.function)
+    codes = ", ".join(f"{code} {EXIT_CODES[code][0]}" for code in row.codes)
+    alone.command(name, cls=OneCommand, help=inspect.getdoc(function), epilog=f"Exit codes: {codes}",
+                  short_help=row.summary, hidden=row.hidden)(guarded(function, row))
+    return typer.main.get_command(alone)
+
+
+def guarded(function: Callable[..., int], row: Command) -> Callable[..., None]:
+    """The command with the common options, and its exceptions turned into messages on stderr and exit codes."""
+    def run_command(ctx: typer.Context, **given: Any) -> None:
+        del given["show_help"]
+        after = {name: given.pop(name) for name in COMMON if name in given}
+
+        def whole() -> int:
+            common = options.settled(options.flags(**after), ctx.obj, row.forms)
+            output.prepare(common)
+            return function(**given, common=common)
+
+        raise SystemExit(finish(whole))
+
+    own = dict(inspect.signature(function, eval_str=True).parameters)
+    del own["common"]
+    return _takes(run_command, {name: each.replace(kind=each.KEYWORD_ONLY) for name, each in own.items()})
 
 
 def finish(command: Callable[[], int]) -> int:
@@ -62,7 +138,12 @@ def finish(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return 130
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last line of defence
-        return report(error)
+        code = report(error)
+    output.last_word()
+    return _unless_closed(code)
+
+
+def _unless_closed(code: int) -> int:
     return 141 if code == 0 and stdout_closed() else code
 
 
@@ -75,55 +156,46 @@ def report(error: BaseException) -> int:
     if isinstance(error, OSError):
         error = StoreError(f"can't read or write: {error}", hint="look at that file, then try again")
     if not isinstance(error, SagactlError):
-        say(f"sagactl: a bug in sagactl: {type(error).__name__}: {error}")
-        hint("please report it with the command that you typed; what was recorded is safe")
-        return 1
+        error = SagactlError(f"a bug in sagactl: {type(error).__name__}: {error}",
+                             hint="please report it with the command that you typed; what was recorded is safe")
     return complain(error)
 
 
-def exit_codes(*codes: int) -> str:
-    """The end of a command's help."""
-    return "Exit codes: " + ", ".join(f"{code} {EXIT_CODES[code][0]}" for code in codes)
-
-
-DRIVING = (0, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 129, 130, 141, 143)
-
-for command, name, summary, codes in (
-    (run.run, "run", "Run a saga, or take back what happened.", DRIVING),
-    (resume.resume, "resume", "Go on with what was interrupted.", DRIVING),
-    (compensate.compensate, "compensate", "Take a saga back.", tuple(code for code in DRIVING if code != 10)),
-    (list_command.list_sagas, "list", "List sagas.", (0, 2, 7)),
-    (inspect.inspect, "inspect", "Show all that happened in a saga.", (0, 2, 4, 7)),
-    (events.events, "events", "Print a saga's journal as JSON lines.", (0, 2, 4, 7, 130)),
-    (logs.logs, "logs", "Print what a saga's commands printed.", (0, 2, 4, 7, 130)),
-    (wait.wait, "wait", "Wait until sagas have ended.", (0, 2, 4, 7, 10, 11, 12, 13, 124, 130)),
-    (validate.validate, "validate", "Find mistakes in definitions.", (0, 2, 3, 4)),
-    (plan.plan, "plan", "Show what would run and what would be undone.", (0, 2, 3, 4)),
-    (init.init, "init", "Write a first definition to start from.", (0, 2, 4, 5, 7)),
-    (schema.schema, "schema", "Print the JSON Schema, or explain a field.", (0, 2, 4)),
-    (explain.explain, "explain", "Explain a diagnostic or an exit code.", (0, 2, 4)),
-    (resolve.resolve, "resolve", "Record a person's word on a step.", (0, 2, 4, 5, 6, 7)),
-    (abandon.abandon, "abandon", "Leave a saga as it is.", (0, 2, 4, 5, 6, 7)),
-    (doctor.doctor, "doctor", "Check the database, its evidence and its locks.", (0, 2, 7)),
-):
-    app.command(name, epilog=exit_codes(*codes), short_help=summary)(guarded(command))
+app = typer.Typer(
+    **SETTINGS, cls=Commands, invoke_without_command=True,  # type: ignore[arg-type]
+    context_settings={"help_option_names": []},
+    help="Transactions for shell commands: all of it happens, or it is taken back, or you are told what is left.",
+    epilog="sagactl COMMAND --help says more. Options may stand before or after the command.",
+)
+app.callback()(_takes(about, {"version": _option("version", Annotated[bool, VERSION], default=False)}))
 
 
 def main() -> None:
     """Parse the command line and run it; never returns."""
     try:
-        prepare_streams()
-        user_umask()
+        output.prepare_streams()
+        output.speak(_wanted_form())
+        options.user_umask()
         raise SystemExit(app(standalone_mode=False))
     except Exception as error:  # noqa: BLE001 - typer's own have no public name, and repeat what was typed
-        raise SystemExit(refused(error)) from None
+        code = refused(error)
+        output.last_word()
+        raise SystemExit(code) from None
 
 
 def refused(error: Exception) -> int:
-    """Say what is wrong with the command line, as typer would, but safely; the exit code."""
-    show, shown = getattr(error, "show", None), io.StringIO()
-    if show is None:
+    """Say what is wrong with the command line; the exit code."""
+    told = getattr(error, "format_message", None)
+    if told is None:
         return report(error)
-    show(file=shown)
-    say(shown.getvalue().rstrip("\n"), lines=True)
-    return int(getattr(error, "exit_code", 2))
+    path = getattr(getattr(error, "ctx", None), "command_path", "sagactl")
+    return complain(UsageError(told(), hint=f"{path} --help shows what it takes"))
+
+
+def _wanted_form() -> str:
+    """The form that the command line asks for, as far as one can tell before it is parsed: errors may come first."""
+    words = sys.argv[1:]
+    after = [word for sign, word in pairwise(words) if sign in ("-o", "--output")]
+    within = [word.removeprefix("--output=").removeprefix("-o") for word in words]
+    wanted = "json" if "--json" in words else os.environ.get("SAGACTL_OUTPUT", "")
+    return next((form for form in ("jsonl", "json") if form in (*after, *within, wanted)), "")

@@ -8,32 +8,87 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TextIO
 
-from sagactl.cli.render.human import safe
+import typer
+
+from sagactl import __version__
+from sagactl.cli.options import Color, Common, Form
+from sagactl.cli.render.text import safe
 from sagactl.errors import InvalidError, SagactlError
 
+STYLES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "bad": {"fg": "red"}, "warn": {"fg": "yellow"}, "dim": {"dim": True},
+}
 
-class _Stdout:
+
+class _Streams:
     closed = False
+    color = Color.NEVER
+    form = ""
+    complaint: SagactlError | None = None
+    above: Callable[[str], None] | None = None
 
 
-def result(text: str) -> None:
+def prepare(common: Common) -> None:
+    """How the streams are to be used by a command."""
+    _Streams.color = common.color
+    speak(common.form)
+    if common.verbose:
+        say(f"sagactl {__version__}, database {common.database} ({common.origins['db']})")
+
+
+def speak(form: str) -> None:
+    """What reads our errors: in a JSON form they end with an object."""
+    _Streams.form = form
+
+
+def result(text: str, style: str = "") -> None:
     """A line of results, flushed: a pipe sees it at once. A stdout that takes nothing is remembered.
 
     Of text that others wrote the caller has made one line; whatever else it holds is made safe here.
     """
-    if _Stdout.closed:
+    if _Streams.closed:
         return
     try:
-        sys.stdout.write(_encodable(safe(text, lines=True), sys.stdout.encoding) + "\n")
+        sys.stdout.write(_written(text, style, sys.stdout, lines=True))
         sys.stdout.flush()
     except (OSError, ValueError):
         give_up_stdout()
 
 
+def json_line(value: object) -> None:
+    """One result for machines."""
+    from sagactl.cli.render.json import line
+
+    result(line(value))
+
+
+@contextlib.contextmanager
+def json_rows(form: Form) -> Iterator[Callable[[object], None]]:
+    """Several results for machines, each printed as it comes: a line each, or with `json` the elements of an array."""
+    from sagactl.cli.render.json import line
+
+    count = 0
+
+    def show(value: object) -> None:
+        nonlocal count
+        result(("[" if count == 0 else ",") * (form is Form.JSON) + line(value))
+        count += 1
+
+    failed = True
+    try:
+        yield show
+        failed = False
+    finally:
+        if form is Form.JSON and (count or not failed):
+            result("]" if count else "[]")
+
+
 def give_up_stdout() -> None:
     """Nothing more can be said on stdout, and Python must not try to at exit."""
-    _Stdout.closed = True
+    _Streams.closed = True
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
@@ -41,7 +96,7 @@ def give_up_stdout() -> None:
 
 def stdout_closed() -> bool:
     """Whether stdout takes nothing any more: closed by its reader, or its disk is full."""
-    return _Stdout.closed
+    return _Streams.closed
 
 
 def prepare_streams() -> None:
@@ -52,22 +107,47 @@ def prepare_streams() -> None:
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - for the life of the process
     if sys.stdout is None:
-        _Stdout.closed = True
+        _Streams.closed = True
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
-def say(text: str, *, lines: bool = False) -> None:
+def say(text: str, style: str = "", *, lines: bool = False) -> None:
     """A message on stderr, one line unless `lines`. A stderr that takes nothing is no reason to stop."""
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(_encodable(safe(text, lines=lines), sys.stderr.encoding) + "\n")
+        if _Streams.above is not None:
+            _Streams.above(_written(text, style, sys.stderr, lines=lines))
+            return
+        sys.stderr.write(_written(text, style, sys.stderr, lines=lines))
         sys.stderr.flush()
 
 
-def _encodable(text: str, encoding: str | None) -> str:
-    encoding = encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+@contextlib.contextmanager
+def said_above(write: Callable[[str], None]) -> Iterator[None]:
+    """As long as the context lasts, what is said is given to `write`: something else has the lines below."""
+    _Streams.above = write
+    try:
+        yield
+    finally:
+        _Streams.above = None
+
+
+def _written(text: str, style: str, stream: TextIO, *, lines: bool) -> str:
+    encoding = stream.encoding or "utf-8"
+    shown = safe(text, lines=lines).encode(encoding, "backslashreplace").decode(encoding)
+    return (typer.style(shown, **STYLES[style]) if style and colored(stream) else shown) + "\n"
+
+
+def colored(stream: TextIO) -> bool:
+    """Whether a stream gets colours: as --color has it, else the environment, else on a terminal that has them."""
+    if _Streams.color is not Color.AUTO:
+        return _Streams.color is Color.ALWAYS
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") != "0":
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def hint(text: str) -> None:
@@ -82,7 +162,19 @@ def warn(text: str) -> None:
 
 def complain(error: SagactlError) -> int:
     """Say what is wrong and what to do; the exit code."""
-    say(f"sagactl: {error.message}", lines=isinstance(error, InvalidError))  # one problem a line
+    several = isinstance(error, InvalidError)  # one problem a line
+    say(f"sagactl: {error.message}", "" if several else "bad", lines=several)
     if error.hint:
         hint(error.hint)
+    _Streams.complaint = error
     return error.exit_code
+
+
+def last_word() -> None:
+    """For machines: what was last complained of, as the last line of stderr."""
+    error = _Streams.complaint
+    if error is not None and _Streams.form in ("json", "jsonl"):
+        import json
+
+        say(json.dumps({"type": "exit_error", "schema": 1, "code": error.exit_code,
+                        "error": error.name, "message": error.message, "hint": error.hint}))

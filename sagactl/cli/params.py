@@ -13,6 +13,8 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from sagactl.cli.asking import can_ask
+from sagactl.cli.options import Common
 from sagactl.cli.output import hint, say
 from sagactl.cli.starting import read_file
 from sagactl.errors import UsageError
@@ -31,9 +33,6 @@ ParamFile: TypeAlias = Annotated[
 ParamsFile: TypeAlias = Annotated[
     str | None,
     typer.Option("--params-file", metavar="FILE", show_default=False, help="Parameters as YAML or JSON; - for stdin."),
-]
-NoInput: TypeAlias = Annotated[
-    bool, typer.Option("--no-input", envvar="SAGACTL_NO_INPUT", help="Ask for nothing, not even on a terminal."),
 ]
 
 
@@ -65,7 +64,7 @@ def given(
     return Given(values=values, pairs=[*(param or ()), *map(_with_content, param_file or ())])
 
 
-def bound(definition: Definition, said: Given, *, no_input: bool) -> dict[str, Any]:
+def bound(definition: Definition, said: Given, common: Common) -> dict[str, Any]:
     """The value of every parameter. What is missing is asked for where there is a terminal and nothing else is wrong.
 
     Raises:
@@ -76,7 +75,7 @@ def bound(definition: Definition, said: Given, *, no_input: bool) -> dict[str, A
 
     pairs = list(said.pairs)
     found = check(definition, said.values, pairs)
-    if found.missing and not found.problems and not no_input and sys.stdin.isatty() and sys.stderr.isatty():
+    if found.missing and not found.problems and can_ask(common):
         pairs += _asked(definition, found.missing)
     return dict(bind(definition, said.values, pairs))
 

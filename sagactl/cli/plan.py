@@ -8,20 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from sagactl.cli.options import Json
-from sagactl.cli.output import result, say, warn
+from sagactl.cli.options import Common
+from sagactl.cli.output import json_line, result, warn
 from sagactl.cli.params import Param, ParamFile, ParamsFile, given
-from sagactl.cli.starting import read_file
+from sagactl.cli.starting import load_definition, read_file
 from sagactl.core.saga import Saga
-from sagactl.errors import InvalidError, UsageError
+from sagactl.errors import InvalidError
 from sagactl.model import Command, Definition, Jitter, ManualUndo, NothingToUndo, Step
 
 
 def plan(
     file: Annotated[str, typer.Argument(metavar="FILE", show_default=False, help="The definition; - for stdin.")],
     *, param: Param = None, param_file: ParamFile = None, params_file: ParamsFile = None,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FORM", help="human or json.")] = "human",
-    json: Json = False,
+    common: Common,
 ) -> int:
     """Show what a saga would run, in which order, and for a failure at each step what is undone and what stays.
 
@@ -29,25 +28,22 @@ def plan(
 
     Example: sagactl plan sagas/order.yaml -p carrier=ups
     """
-    from sagactl.cli.render import json as render_json
     from sagactl.cli.render.plan import lines
-    from sagactl.definition.loading import load
     from sagactl.definition.parameters import check, refuse
 
-    if output not in ("human", "json"):
-        raise UsageError(f"-o {output}: human or json")
     said = given(param, param_file, params_file, file=file)
-    loaded = load(read_file(file), file)
-    for warning in loaded.warnings:
-        say(warning.render(), lines=True)
-    found = check(loaded.definition, said.values, said.pairs)
+    definition = load_definition(read_file(file), file, whole=True)
+    found = check(definition, said.values, said.pairs)
     refuse(found.problems)
     for name in found.missing:
         warn(f"{name} is not given: shown as ${{params.{name}}}")
     folder = os.getcwd() if file == "-" else os.path.dirname(os.path.abspath(file))  # noqa: PTH109, PTH120, PTH100
-    planned = _planned(loaded.definition, found.values, found.missing, folder)
-    if json or output == "json":
-        result(render_json.line(planned))
+    planned = _planned(definition, found.values, found.missing, folder)
+    if common.quiet:
+        for step in planned["steps"]:
+            result(step["id"])
+    elif not common.human:
+        json_line(planned)
     else:
         for line in lines(planned):
             result(line)

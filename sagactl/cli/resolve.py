@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from sagactl.cli import saying, wiring
-from sagactl.cli.options import Database, Quiet, Reason, SagaName, database_path, reason_text
-from sagactl.cli.output import result, say
+from sagactl.cli import driving, saying, wiring
+from sagactl.cli.options import Common, Reason, SagaName, name_of, reason_text
+from sagactl.cli.output import json_line, result, say
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.decide import Record, decide
@@ -23,7 +23,7 @@ def resolve(
     word: Annotated[operate.Word, typer.Option("--as", show_default=False, help=(
         "undone: by hand; landed: the action took effect; not-landed: it did not; kept: its effect stays, and all else "
         "is taken back."))],
-    reason: Reason, db: Database = None, quiet: Quiet = False,
+    reason: Reason, *, common: Common,
 ) -> int:
     """Record what a person found out or did about a step. Runs nothing; `resume` goes on.
 
@@ -31,10 +31,13 @@ def resolve(
     """
     reason_text(reason, required=True)
     after, _ = saying.record(
-        database_path(db), saga, lambda now, at_s: operate.resolve(now, step, word, wiring.me(), reason, at_s),
+        common.database, name_of(saga), lambda now, at_s: operate.resolve(now, step, word, wiring.me(), reason, at_s),
     )
-    if quiet:
-        result(after.id)
+    if not common.human:
+        if common.quiet:
+            result(after.id)
+        else:
+            json_line(driving.shown(driving.existing(common.database), after.id, interrupted=False))
         return 0
     result(f"{after.id}: {step} is {after.steps[step].state}")
     still_open = [name for name, view in after.steps.items() if view.state is StepState.COMPENSATION_FAILED]

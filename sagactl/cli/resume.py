@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sagactl.cli import driving, wiring
-from sagactl.cli.options import Database, Json, Quiet, database_path
-from sagactl.cli.output import complain, result, say
+from sagactl.cli.options import Common, SagaNames
+from sagactl.cli.output import complain, json_rows, result, say
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.saga import Saga
@@ -19,10 +19,9 @@ from sagactl.errors import SagactlError, UsageError
 
 
 def resume(
-    sagas: Annotated[list[str] | None, typer.Argument(metavar="SAGA...", show_default=False,
-                                                      help="Ids, unique prefixes, or @last.")] = None,
+    sagas: SagaNames = None,
     every: Annotated[bool, typer.Option("--all", help="Every interrupted saga that no live process holds.")] = False,
-    db: Database = None, quiet: Quiet = False, json: Json = False,
+    *, common: Common,
 ) -> int:
     """Go on with sagas in the direction they were going.
 
@@ -30,32 +29,37 @@ def resume(
 
     Example: sagactl resume --all
     """
-    if every == bool(sagas):
-        raise UsageError("name sagas, or say --all")
-    database = database_path(db)
-    codes, turns = [], []
+    if every is bool(sagas):
+        raise UsageError("name sagas, or say --all for every interrupted one",
+                         hint="sagactl list --state interrupted shows them")
     if every:
-        names, damages = interrupted(database)
-        codes += [complain(error) for error in damages]
-        if not names and not damages and not quiet:
+        names, damages = interrupted(common.database)
+        codes = [complain(error) for error in damages]
+        if not names and not damages and not common.quiet:
             say("nothing to resume: no saga is interrupted")
     else:
-        names = list(dict.fromkeys(driving.existing(database).find(name) for name in sagas or ()))
+        names, codes = driving.named(common, sagas)
+    with json_rows(common.form) as show:
+        turns = list(_turns(common, names, codes, show))
+        codes.append(driving.drive(common, turns, show, several=len(names) > 1, leave_out_held=every))
+    return driving.exit_code(codes)
+
+
+def _turns(common: Common, names: Sequence[str], codes: list[int], show: driving.Show) -> Iterator[wiring.Turn]:
+    """The turns of those that can go on; what the others come to is told and added to `codes`."""
     for name in names:
         try:
-            turn = _turn(database, name, quiet=quiet, as_json=json)
+            saga = driving.existing(common.database).load(name)
+            if saga.state not in FINAL:
+                if common.quiet:
+                    result(name)
+                yield _turn(common.database, saga)
+                continue
+            if not common.quiet:
+                say(f"{name} has ended already; nothing was run")
+            codes.append(driving.report(common, saga, show))
         except SagactlError as error:
             codes.append(complain(error))
-            continue
-        codes += [turn] if isinstance(turn, int) else []
-        if isinstance(turn, wiring.Turn):
-            turns.append(turn)
-            if quiet:
-                result(name)
-    if turns:
-        publish = driving.publisher(quiet=quiet, as_json=json, several=len(names) > 1)
-        codes.append(driving.drive(database, turns, publish, quiet=quiet, as_json=json, leave_out_held=every))
-    return driving.exit_code(codes)
 
 
 def interrupted(database: Path) -> tuple[list[str], Sequence[SagactlError]]:
@@ -68,16 +72,9 @@ def interrupted(database: Path) -> tuple[list[str], Sequence[SagactlError]]:
     return [row.id for row in found.rows if not evidence.is_held(row.token)], found.damages
 
 
-def _turn(database: Path, name: str, *, quiet: bool, as_json: bool) -> wiring.Turn | int:
-    """What to do for one saga: a turn to drive it, or the exit code of one that has ended."""
-    saga = driving.existing(database).load(name)
-    if saga.state in FINAL:
-        if not quiet:
-            say(f"{name} has ended already; nothing was run")
-        return driving.report(database, saga, quiet=quiet, as_json=as_json)
-
-    def say_so(saga: Saga, now_s: float) -> Sequence[e.Event]:
-        event = operate.resume(saga, wiring.me(), now_s)
+def _turn(database: Path, saga: Saga) -> wiring.Turn:
+    def say_so(now: Saga, now_s: float) -> Sequence[e.Event]:
+        event = operate.resume(now, wiring.me(), now_s)
         return [event] if event is not None else []
 
-    return wiring.Turn(id=name, token=saga.started.token, prepare=driving.going_on(database, name, say_so))
+    return wiring.Turn(id=saga.id, token=saga.started.token, prepare=driving.going_on(database, saga.id, say_so))

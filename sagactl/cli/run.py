@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from sagactl.cli import driving, wiring
-from sagactl.cli.options import Database, Json, Quiet, database_path
-from sagactl.cli.output import result, say
-from sagactl.cli.params import NoInput, Param, ParamFile, ParamsFile, bound, given
-from sagactl.cli.starting import new_id, read_file, started, surroundings
+from sagactl.cli.options import Common
+from sagactl.cli.output import json_line, result, say
+from sagactl.cli.params import Param, ParamFile, ParamsFile, bound, given
+from sagactl.cli.starting import load_definition, new_id, read_file, started, surroundings
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, replay
 from sagactl.core.states import SagaState
@@ -26,44 +26,38 @@ from sagactl.ports import Surroundings
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def run(  # noqa: PLR0913 - an argument for each option
+def run(
     file: Annotated[str, typer.Argument(metavar="FILE", show_default=False, help="The definition; - for stdin.")],
     *, param: Param = None, param_file: ParamFile = None, params_file: ParamsFile = None,
     saga_id: Annotated[str | None, typer.Option("--id", metavar="ID", show_default=False, help=(
         "An id of your own, which makes this command safe to repeat: the same id goes on with or reports its saga."
     ))] = None,
-    no_input: NoInput = False, db: Database = None, quiet: Quiet = False, json: Json = False,
+    common: Common,
 ) -> int:
     """Run a saga: all of its steps happen, or what happened is undone in reverse order.
 
     Example: sagactl run sagas/order.yaml -p carrier=ups
     """
-    from sagactl.definition.formats import concise
-    from sagactl.definition.loading import load
-
     if saga_id is not None and not ID.fullmatch(saga_id):
         raise UsageError(f"--id {saga_id!r}: letters, digits, dot, _ and -, at most 128, the first a letter or digit")
     said = given(param, param_file, params_file, file=file)
     data = read_file(file)
-    loaded = load(data, file)
-    for warning in loaded.warnings:  # in a line each: `validate` shows them whole
-        say(concise(warning))
-    params = bound(loaded.definition, said, no_input=no_input)
-    database = database_path(db)
-    publish = driving.publisher(quiet=quiet, as_json=json)
-    known = _known(database, saga_id, loaded.definition, params)
+    definition = load_definition(data, file)  # warnings in a line each: `validate` shows them whole
+    params = bound(definition, said, common)
+    database = common.database
+    known = _known(database, saga_id, definition, params)
     if known is None:
-        first = started(loaded.definition, params, saga_id=saga_id or new_id(loaded.definition.saga),
+        first = started(definition, params, saga_id=saga_id or new_id(definition.saga),
                         file="" if file == "-" else file, data=data, at_s=time.time(), holder=wiring.me())
-        turn = _first_turn(first, lambda: _raced(database, first.id, loaded.definition, params, quiet=quiet))
+        turn = _first_turn(first, lambda: _raced(database, first.id, definition, params, quiet=common.quiet))
     elif known.state not in (SagaState.RUNNING, SagaState.COMPENSATING):
         say(f"{known.id} exists already; nothing was run")
-        return driving.report(database, known, quiet=quiet, as_json=json)
+        return driving.report(common, known, json_line)
     else:
-        turn = _next_turn(database, known.id, loaded.definition, params)
-        if quiet:
+        turn = _next_turn(database, known.id, definition, params)
+        if common.quiet:
             result(known.id)
-    return driving.drive(database, [turn], publish, quiet=quiet, as_json=json)
+    return driving.drive(common, [turn], json_line)
 
 
 def _first_turn(first: e.SagaStarted, otherwise: Callable[[], wiring.Turn]) -> wiring.Turn:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sagactl.cli.options import Json
+from sagactl.cli.options import Common, Form
 from sagactl.cli.output import result
-from sagactl.cli.render.human import safe
+from sagactl.cli.render.text import safe
 from sagactl.errors import NotFoundError
 
 NAME = "NAME"
@@ -21,7 +21,7 @@ NOTHING: Rule = {}
 def schema(
     field: Annotated[str | None, typer.Argument(metavar="[FIELD]", show_default=False,
                                                 help="One field, as steps.undo or params.pattern.")] = None,
-    json: Json = False,
+    *, common: Common,
 ) -> int:
     """Print the JSON Schema of definitions, for editors, or explain one field.
 
@@ -31,13 +31,19 @@ def schema(
 
     from sagactl.definition.shape import schema as whole
 
+    indent = None if common.form is Form.JSONL else 2
+    if common.quiet:
+        for path, _, _ in every_field():
+            if field is None or path.startswith(f"{find(field)[0]}."):
+                result(path)
+        return 0
     if field is None:
-        result(dumps(whole(), indent=2, ensure_ascii=False))
+        result(dumps(whole(), indent=indent, ensure_ascii=False))
         return 0
     path, rule, required = find(field)
-    if json:
+    if not common.human:
         parts = {"$defs": whole()["$defs"]} if "$ref" in dumps(rule) else {}
-        result(dumps({**rule, **parts}, indent=2, ensure_ascii=False))
+        result(dumps({**rule, **parts}, indent=indent, ensure_ascii=False))
     else:
         for line in _explained(path, rule, required=required):
             result(line)

@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sagactl.cli.output import result, say
-from sagactl.cli.render.human import safe
-from sagactl.cli.render.json import line
-from sagactl.cli.starting import read_file
+from sagactl.cli.options import Common, Form
+from sagactl.cli.output import json_line, result, say
+from sagactl.cli.render.text import safe
+from sagactl.cli.starting import in_workflow, read_file
 from sagactl.errors import InvalidError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from sagactl.definition.diagnostics import Diagnostic
 
-FORMS = ("human", "concise", "json", "jsonl", "github")
-
-
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False,
                                                help="Definitions; - for stdin.")],
-    output: Annotated[str | None, typer.Option("--output", "-o", envvar="SAGACTL_OUTPUT", metavar="FORM",
-                                               show_default=False, help=(
-        "human, concise (file:line:column), json, jsonl or github. Default: human; in a GitHub workflow, github."
-    ))] = None,
-    json: Annotated[bool, typer.Option("--json", help="Short for -o json.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
     ignore: Annotated[list[str] | None, typer.Option("--ignore", metavar="CODE,...", show_default=False, help=(
         "Warnings that are not wanted, as SG501,SG502; may be given several times."
     ))] = None,
+    *, common: Common,
 ) -> int:
     """Check definitions and show every mistake with its place. Runs nothing.
+
+    -o concise prints file:line:column, -o github what a GitHub workflow shows beside the lines, which is also the
+    default there.
 
     Example: sagactl validate sagas/*.yaml
     """
     from sagactl.definition.loading import check
 
-    form, unwanted = _form(output, json=json), _unwanted(ignore or ())
+    form, unwanted = _form(common), _unwanted(ignore or ())
     found: list[Diagnostic] = []
     codes = set()
     for file in dict.fromkeys(files):
@@ -53,18 +48,21 @@ def validate(
         found += of_file
         if of_file and (strict or any(each.severity == "error" for each in of_file)):
             codes.add(InvalidError.exit_code)
-        elif form == "human":
+        elif common.quiet:
+            continue
+        elif form is Form.HUMAN:
             result(f"{safe(name)}: valid")
-    _show(found, form)
+    if common.quiet:
+        for name in dict.fromkeys(each.file for each in found):
+            result(safe(name))
+    else:
+        _show(found, form)
     return min(codes, default=0)
 
 
-def _form(given: str | None, *, json: bool) -> str:
-    """Which form is wanted. Raises UsageError."""
-    form = "json" if json else given or ("github" if os.environ.get("GITHUB_ACTIONS") == "true" else "human")
-    if form not in FORMS:
-        raise UsageError(f"no form {form!r}; the forms are {', '.join(FORMS)}")
-    return form
+def _form(common: Common) -> Form:
+    """Which form is wanted: in a GitHub workflow its own, where nothing else was said."""
+    return Form.GITHUB if in_workflow() and common.origins["output"] == "default" else common.form
 
 
 def _unwanted(given: Sequence[str]) -> set[str]:
@@ -80,19 +78,19 @@ def _unwanted(given: Sequence[str]) -> set[str]:
     return codes
 
 
-def _show(found: Sequence[Diagnostic], form: str) -> None:
+def _show(found: Sequence[Diagnostic], form: Form) -> None:
     """People read it on stderr, machines on stdout."""
     from sagactl.definition import formats
 
     match form:
-        case "json":
-            result(line({"schema": 1, "diagnostics": [formats.as_json(each) for each in found]}))
-        case "jsonl":
+        case Form.JSON:
+            json_line({"schema": 1, "diagnostics": [formats.as_json(each) for each in found]})
+        case Form.JSONL:
             for each in found:
-                result(line({"schema": 1, **formats.as_json(each)}))
-        case "concise" | "github":
+                json_line({"schema": 1, **formats.as_json(each)})
+        case Form.CONCISE | Form.GITHUB:
             for each in found:
-                result(getattr(formats, form)(each))
+                result(formats.concise(each) if form is Form.CONCISE else formats.github(each))
         case _ if found:
             say("\n\n".join([*(each.render() for each in found), _counted(found)]), lines=True)
 

@@ -9,18 +9,17 @@ import typer
 
 from sagactl.cli import driving, wiring
 from sagactl.cli.following import changes
-from sagactl.cli.options import Database, Json, Quiet, database_path
-from sagactl.cli.output import result, say
+from sagactl.cli.options import Common, SagaNames
+from sagactl.cli.output import json_rows, result, say
 from sagactl.cli.render import json as render_json
 from sagactl.errors import TimedOutError, UsageError
 
 
 def wait(
-    sagas: Annotated[list[str], typer.Argument(metavar="SAGA...", show_default=False,
-                                               help="Ids, unique prefixes, or @last.")],
+    sagas: SagaNames = None,
     timeout: Annotated[str | None, typer.Option("--timeout", metavar="DURATION", show_default=False,
                                                 help="Give up after this time: 90s, 10m.")] = None,
-    db: Database = None, quiet: Quiet = False, json: Json = False,
+    *, common: Common,
 ) -> int:
     """Wait until sagas are final, escalated or paused, and end as they did: of several, with the worst exit code.
 
@@ -29,27 +28,30 @@ def wait(
     Example: sagactl wait @last --timeout 10m
     """
     until_s = _until_s(timeout)
-    database = database_path(db)
-    reader = driving.existing(database)
-    open_ids = list(dict.fromkeys(reader.find(name) for name in sagas))
-    codes = []
+    open_ids, codes = driving.named(common, sagas)
+    if not open_ids:
+        return driving.exit_code(codes)
+    reader = driving.existing(common.database)
     for name in open_ids:
         row = reader.summary(name)
-        if row.state not in driving.OUTCOMES and not wiring.evidence(database).is_held(row.token):
+        if row.state not in driving.OUTCOMES and not wiring.evidence(common.database).is_held(row.token):
             say(f"{name} is interrupted: it goes on when somebody says: sagactl resume {name}")
-    for _ in changes(database, until_s):
-        for name in tuple(open_ids):
-            row = reader.summary(name)
-            if row.state not in driving.OUTCOMES:
-                continue
-            open_ids.remove(name)
-            codes.append(driving.OUTCOMES[row.state])
-            if json:
-                result(render_json.line(render_json.summary(row, interrupted=False)))
-            elif not quiet:
-                result(f"{row.id} {row.state}")
-        if not open_ids:
-            return driving.exit_code(codes)
+    with json_rows(common.form) as show:
+        for _ in changes(common.database, until_s):
+            for name in tuple(open_ids):
+                row = reader.summary(name)
+                if row.state not in driving.OUTCOMES:
+                    continue
+                open_ids.remove(name)
+                codes.append(driving.OUTCOMES[row.state])
+                if common.human:
+                    result(f"{row.id} {row.state}")
+                elif common.quiet:
+                    result(row.id)
+                else:
+                    show(render_json.summary(row, interrupted=False))
+            if not open_ids:
+                return driving.exit_code(codes)
     raise TimedOutError(f"after {timeout} {', '.join(open_ids)} had not ended",
                         hint=f"sagactl inspect {open_ids[0]} shows how far it is")
 

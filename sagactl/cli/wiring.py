@@ -13,11 +13,10 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sagactl.cli.options import grace_s
+from sagactl.cli.options import grace_s, user_umask
 from sagactl.cli.output import say, warn
 from sagactl.core import events as e
 from sagactl.core.parts import Actor
@@ -33,12 +32,6 @@ from sagactl.ports import Publish, Surroundings
 if TYPE_CHECKING:
     from sagactl.engine import Signals
     from sagactl.journal.sqlite import SqliteJournal
-
-
-@cache
-def user_umask() -> int:
-    """What the user had set when this was called first; commands get it. Our own files are private from then on."""
-    return os.umask(0o077)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

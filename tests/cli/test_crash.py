@@ -195,7 +195,7 @@ steps:
     built.fifo("ready")
     process = built.start("run", "saga.yaml", "--id", "t")
     assert (tmp_path / "ready").read_text() == "ready\n"
-    built.again("compensate", "t").stderr("no terminal to ask on").exits(2)
+    built.again("compensate", "t").stderr("nobody to ask").exits(2)
     built.again("compensate", "t", "--yes", "--reason", "changed my mind").stdout("t compensated\n").stderr(
         "changed my mind").file_after("log", "undo b in_doubt\nundo a\n").exits(0)
     process.communicate(timeout=30)

@@ -19,7 +19,7 @@ import pytest
 from sagactl.cli.doctor import doctor
 from sagactl.journal.place import PAGE_BYTES
 from tests.faults.damaging import shown
-from tests.harness import Saga, saga
+from tests.harness import Saga, common, saga
 from tests.journal.making import history, write
 from tests.journal.test_damage import tamper
 from tests.journal.test_sqlite import HOLD
@@ -48,7 +48,7 @@ def path(template: Path, tmp_path: Path) -> Path:
 
 def found(path: Path) -> dict[str, Any]:
     """What `doctor --json` says, by check; its exit code is that of what it says."""
-    code, out, err = shown(lambda: doctor(db=path, json=True))
+    code, out, err = shown(lambda: doctor(common=common(path)))
     assert (err, out.count("\n")) == ("", 1)
     said = json.loads(out)
     checks = {check["name"]: check for check in said["checks"]}
@@ -74,14 +74,14 @@ def test_what_waits_for_a_person_is_a_note_that_says_what_to_type(path: Path) ->
 
 
 def test_each_check_is_a_line_and_the_last_one_says_it_all(path: Path) -> None:
-    code, out, _ = shown(lambda: doctor(db=path))
+    code, out, _ = shown(lambda: doctor(common=common(path, "human")))
     lines = out.splitlines()
     assert code == 0
     assert all(LINE.fullmatch(line) for line in lines[:-1])
     assert lines[-1] == "nothing is wrong; 2 notes"
-    assert [line.split()[0] for line in lines if line and line[0] != " "][:-1] == ["ok"] * 13 + ["note", "ok", "note"] + ["ok"] * 2
+    assert [line.split()[0] for line in lines if line and line[0] != " "][:-1] == ["ok"] * 14 + ["note", "ok", "note"] + ["ok"] * 2
     tamper(path, "UPDATE sagas SET why = 'x' WHERE key = 1")
-    code, out, _ = shown(lambda: doctor(db=path))
+    code, out, _ = shown(lambda: doctor(common=common(path, "human")))
     assert (code, out.splitlines()[-1]) == (7, "wrong: rows; 2 notes")
 
 
@@ -272,8 +272,12 @@ def test_a_lock_is_told_with_its_holder(path: Path) -> None:
 
 def test_settings_say_where_they_come_from(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(path)["settings"]["text"] == f"{path}, from --db"
-    monkeypatch.setenv("SAGACTL_DB", str(path))
-    assert found(path)["settings"]["text"] == f"{path}, from SAGACTL_DB"
+    doctor_said = Saga(path.parent, "").args("--json", "doctor", "--progress", "none").env(
+        SAGACTL_DB=str(path), SAGACTL_COLOR="never", SAGACTL_NO_INPUT="1").chatty().exits(0).json["checks"]
+    said = {check["name"]: check["text"] for check in doctor_said}
+    assert said["settings"] == f"{path}, from $SAGACTL_DB"
+    assert said["options"] == ("output json, from --output; progress none, from --progress; color never, from "
+                               "$SAGACTL_COLOR; no-input yes, from $SAGACTL_NO_INPUT")
     monkeypatch.setenv("SAGACTL_GRACE", "3s")
     assert found(path)["grace"]["text"] == "3s after TERM, from $SAGACTL_GRACE"
     monkeypatch.setenv("SAGACTL_GRACE", "3")

@@ -34,7 +34,7 @@ def test_a_step_a_phase_and_an_attempt_can_be_chosen(tmp_path: Path) -> None:
 def test_json_has_a_line_for_each(tmp_path: Path) -> None:
     built = saga(tmp_path, FAILS)
     built.run().chatty().exits(10)
-    lines = built.again("logs", "t", "reserve", "--phase", "action", "--json").stdout(re.compile(r"(\{.*\}\n)+")).exits(0)
+    lines = built.again("logs", "t", "reserve", "--phase", "action", "-o", "jsonl").stdout(re.compile(r"(\{.*\}\n)+")).exits(0)
     assert [json.loads(line) for line in lines.stdout.splitlines()] == [
         {"schema": 1, "saga": "t", "step": "reserve", "phase": "action", "attempt": 1, "stream": stream, "text": text}
         for stream, text in (("stdout", "reserved"), ("stderr", "warned"))
@@ -44,7 +44,7 @@ def test_json_has_a_line_for_each(tmp_path: Path) -> None:
 def test_a_follower_sees_lines_before_the_command_ends_and_ends_with_the_saga(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo one; cat go; printf two', undo: none}\n"
                            "  - {id: b, action: 'echo three', undo: none}\n")
-    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "--json")
+    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     assert begun.stdout is not None
     begun.stdout.readline()
     following = built.start("logs", "t", "-f")
@@ -61,7 +61,7 @@ def test_a_secret_is_not_shown_before_it_is_masked(tmp_path: Path) -> None:
     built = saga(tmp_path, "secrets:\n  TOKEN: {env: TOKEN}\nsteps:\n"
                            "  - {id: a, secrets: [TOKEN], action: 'echo \"it is $TOKEN\"; echo > ready; cat go', undo: none}\n")
     go, ready = built.fifo("go"), built.fifo("ready")
-    begun = built.env(TOKEN="hush-hush").start("run", "saga.yaml", "--id", "t", "--json")
+    begun = built.env(TOKEN="hush-hush").start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     ready.read_text()
     built.again("logs", "t").stderr("nothing was printed").exits(0)
     go.open("w").close()
@@ -72,7 +72,7 @@ def test_a_secret_is_not_shown_before_it_is_masked(tmp_path: Path) -> None:
 def test_what_could_act_on_a_terminal_is_shown_as_an_escape_and_an_endless_line_in_pieces(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: 'printf \"\\\\033[2Jx\"', undo: none}\n"
                            "  - {id: b, action: 'head -c 200000 /dev/zero | tr \"\\\\0\" x; cat go', undo: none}\n")
-    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "--json")
+    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     assert begun.stdout is not None
     begun.stdout.readline()
     following = built.start("logs", "t", "-f")

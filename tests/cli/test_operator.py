@@ -140,7 +140,7 @@ def test_list_filters_limits_and_prints_ids_or_json(tmp_path: Path) -> None:
     built.again("list", "-q", "--limit", "2").stdout("three\ntwo\n").exits(0)
     built.again("list", "-q", "--state", "compensated").stdout("two\n").exits(0)
     built.again("list", "--state", "done").stderr("states: running, paused").exits(2)
-    rows = built.again("list", "--json").stdout(re.compile(r"\[.*\]\n")).exits(0).json
+    rows = built.again("list", "--json").stdout(re.compile(r"\[\{.*\}\n(,\{.*\}\n){2}\]\n")).exits(0).json
     assert [(row["id"], row["state"], row["why"]) for row in rows][1] == ("two", "compensated", "a: exit 1")
 
 
@@ -224,7 +224,7 @@ def test_what_is_asked_about_again_is_reported_in_the_form_that_was_asked_for(tm
     built.run("-q").stdout("t\n").exits(0)
     built.run("-q").stdout("t\n").stderr("exists already").exits(0)
     built.again("resume", "t", "-q").stdout("t\n").exits(0)
-    assert built.run("--json").chatty().exits(0).stdout == built.again("events", "t").chatty().exits(0).stdout
+    assert built.run("-o", "jsonl").chatty().exits(0).stdout == built.again("events", "t").chatty().exits(0).stdout
 
 
 def test_a_question_that_is_not_answered_changes_nothing(tmp_path: Path) -> None:

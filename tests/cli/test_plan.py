@@ -251,7 +251,7 @@ def test_what_a_step_in_doubt_may_leave_is_not_said_of_it_when_it_has_committed(
 
 
 @pytest.mark.parametrize(("args", "code", "told"), [
-    (("-o", "xml"), 2, "-o xml: human or json"), (("-p", "nights=x"), 3, "nights must be a whole number, and is `x`"),
+    (("-o", "xml"), 2, "-o xml: one of human, json, jsonl"), (("-p", "nights=x"), 3, "nights must be a whole number, and is `x`"),
     (("-p", "citty=x"), 3, "citty is unknown: did you mean `city`?"), (("--params-file", "none"), 4, "can't read none"),
 ])  # fmt: skip
 def test_what_is_wrong_with_the_command_line_is_said(tmp_path: Path, args: tuple[str, ...], code: int, told: str) -> None:

@@ -255,7 +255,7 @@ def test_a_definition_comes_from_stdin(tmp_path: Path) -> None:
 def test_quiet_prints_the_id_alone_and_json_the_events(tmp_path: Path) -> None:
     built = saga(tmp_path, chain(1))
     built.args("run", "saga.yaml", "-q").stdout(re.compile(r"test-[0-9a-z]{6}\n")).exits(0)
-    done = built.args("run", "saga.yaml", "--json", "--id", "j").stdout(re.compile(r"(\{.*\}\n){4}")).chatty().exits(0)
+    done = built.args("run", "saga.yaml", "-o", "jsonl", "--id", "j").stdout(re.compile(r"(\{.*\}\n){4}")).chatty().exits(0)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["type"] for line in lines] == ["saga_started", "action_started", "action_succeeded", "saga_completed"]
     assert [line["seq"] for line in lines] == [1, 2, 3, 4]
@@ -345,7 +345,7 @@ steps:
 
 
 @pytest.mark.parametrize(("streams", "code"), [
-    ("2>&-", 0), (">&-", 141), ("> /dev/full", 141), ("2> /dev/full", 0), ("<&- >&- 2>&-", 141), ("--json > /dev/full", 141),
+    ("2>&-", 0), (">&-", 141), ("> /dev/full", 141), ("2> /dev/full", 0), ("<&- >&- 2>&-", 141), ("-o jsonl > /dev/full", 141),
 ])
 def test_streams_that_take_nothing_stop_no_saga(tmp_path: Path, streams: str, code: int) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: touch ran, undo: none}\n")

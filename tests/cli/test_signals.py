@@ -179,7 +179,7 @@ def test_a_resume_that_waits_for_an_earlier_runs_action_can_end_it(tmp_path: Pat
     process = started(built)
     process.kill()
     process.communicate()
-    resumed = built.start("resume", "t", "--json")
+    resumed = built.start("resume", "t", "-o", "jsonl")
     assert resumed.stdout is not None
     assert '"holder_changed"' in resumed.stdout.readline()
     for _ in range(2):
@@ -196,7 +196,7 @@ def test_a_fourth_ctrl_c_leaves_what_cannot_be_ended_and_a_resume_finds_it(tmp_p
     """The command stops its own supervisor, which then hears nothing."""
     built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo $PPID > pid; kill -STOP $PPID; echo > ready; cat go', undo: none}\n")
     ready, _ = built.fifo("ready"), built.fifo("go")
-    process = built.start("run", "saga.yaml", "--id", "t", "--json")
+    process = built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     ready.read_text()
     assert process.stderr is not None
     for said in ("stopping", "ending", "killing", "leaving"):

@@ -20,13 +20,13 @@ def test_waiting_ends_as_the_saga_does(tmp_path: Path) -> None:
     built = saga(tmp_path, 'steps:\n  - {id: a, action: ["false"], undo: none}\n')
     built.run().chatty().exits(10)
     built.again("wait", "t").stdout("t compensated\n").exits(10)
-    assert built.again("wait", "t", "--json").chatty().exits(10).json["state"] == "compensated"
-    built.again("wait", "t", "-q").exits(10)
+    assert built.again("wait", "t", "--json").chatty().exits(10).json[0]["state"] == "compensated"
+    built.again("wait", "t", "-q").stdout("t\n").exits(10)
 
 
 def test_a_saga_of_another_process_is_waited_for(tmp_path: Path) -> None:
     built = saga(tmp_path, HELD)
-    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "--json")
+    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     assert begun.stdout is not None
     begun.stdout.readline()
     waiting = built.start("wait", "t")
@@ -48,7 +48,7 @@ def test_a_saga_of_another_process_is_waited_for(tmp_path: Path) -> None:
 
 def test_waiting_gives_up_after_its_timeout_and_says_for_whom(tmp_path: Path) -> None:
     built = saga(tmp_path, HELD)
-    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "--json")
+    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     assert begun.stdout is not None
     begun.stdout.readline()
     built.again("wait", "t", "--timeout", "50ms").stderr("after 50ms t had not ended").exits(124)
@@ -66,7 +66,7 @@ def test_of_several_sagas_the_worst_outcome_is_the_exit_code(tmp_path: Path) -> 
 
 def test_an_interrupted_saga_is_waited_for_since_somebody_may_resume_it(tmp_path: Path) -> None:
     built = saga(tmp_path, HELD)
-    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "--json")
+    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     assert begun.stdout is not None
     begun.stdout.readline()
     begun.kill()
@@ -82,12 +82,12 @@ def test_a_wrong_timeout_and_an_unknown_saga_are_told_at_once(tmp_path: Path) ->
     built = saga(tmp_path, 'steps:\n  - {id: a, action: ["true"], undo: none}\n')
     built.run().chatty().exits(0)
     built.again("wait", "t", "--timeout", "10").stderr("--timeout 10: `10` is no duration").exits(2)
-    built.again("wait", "t", "nobody").stderr("no saga nobody").exits(4)
+    built.again("wait", "t", "nobody").stdout("t completed\n").stderr("no saga nobody").exits(4)
 
 
 def test_ctrl_c_ends_a_follower_quietly(tmp_path: Path) -> None:
     built = saga(tmp_path, HELD)
-    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "--json")
+    go, begun = built.fifo("go"), built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     assert begun.stdout is not None
     begun.stdout.readline()
     following = built.start("events", "t", "--follow")

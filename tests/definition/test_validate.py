@@ -12,7 +12,7 @@ import pytest
 from sagactl.cli.explain import NEXT
 from sagactl.definition.codes import CODES
 from sagactl.errors import EXIT_CODES
-from tests.harness import Saga
+from tests.harness import Saga, saga
 
 GOOD = "saga: good\nsteps:\n  - {id: a, action: [./a], undo: none}\n"
 WRONG = "saga: wrong\nsteps:\n  - {id: a, action: [./a], undo: none}\n  - {id: a, action: [./a], udno: none}\n"
@@ -55,6 +55,8 @@ def test_a_workflow_command_is_for_github(tmp_path: Path) -> None:
     validate(tmp_path, "-o", "github", *files).stdout(GITHUB).exits(3)
     validate(tmp_path, *files).env(GITHUB_ACTIONS="true").stdout(GITHUB).exits(3)
     validate(tmp_path, *files).env(GITHUB_ACTIONS="true", SAGACTL_OUTPUT="concise").stdout(CONCISE).exits(3)
+    for command in ("run", "plan"):  # their results are for others: beside the form for people, on stderr
+        saga(tmp_path, "").args(command, files[0]).env(GITHUB_ACTIONS="true").stderr(GITHUB.splitlines()[0]).exits(3)
 
 
 def test_a_workflow_command_is_escaped(tmp_path: Path) -> None:
@@ -92,8 +94,8 @@ def test_only_a_warning_can_be_switched_off(code: str, tmp_path: Path) -> None:
 
 
 def test_an_unknown_form_is_a_usage_error_that_names_the_known_ones(tmp_path: Path) -> None:
-    validate(tmp_path, "-o", "xml", "good.yaml").stderr("human, concise, json, jsonl, github").exits(2)
-    validate(tmp_path, "good.yaml").env(SAGACTL_OUTPUT="xml").stderr("the forms are").exits(2)
+    validate(tmp_path, "-o", "xml", "good.yaml").stderr("one of human, json, jsonl, concise, github").exits(2)
+    validate(tmp_path, "good.yaml").env(SAGACTL_OUTPUT="xml").stderr("$SAGACTL_OUTPUT xml: one of human").exits(2)
 
 
 def test_a_definition_is_read_from_stdin_and_a_folder_is_not_found(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from sagactl.cli.main import finish
 from sagactl.errors import NotFoundError, StoreError
 from sagactl.journal.reading import Reader
 from sagactl.journal.sqlite import open_journal
+from tests.harness import common
 from tests.journal.making import Group, history, write
 
 SAGAS = 50
@@ -64,10 +65,10 @@ def shown(command: Callable[[], int]) -> Shown:
 def look(path: Path, names: list[str]) -> dict[str, Shown]:
     """What `list`, `inspect` and `events` show; of the latter two one for each saga, in turn."""
     one_by_one = {
-        name: shown(lambda name=name, n=n: inspect(name, db=path, json=True) if n % 2 else events(name, db=path))  # type: ignore[misc]
+        name: shown(lambda name=name, n=n: inspect(name, common=common(path)) if n % 2 else events(name, common=common(path)))  # type: ignore[misc]
         for n, name in enumerate(names)
     }
-    return {**one_by_one, "list": shown(lambda: list_sagas(db=path, json=True, limit=LIMIT))}
+    return {**one_by_one, "list": shown(lambda: list_sagas(limit=LIMIT, common=common(path)))}
 
 
 def flip(rng: random.Random, data: bytes) -> bytes:

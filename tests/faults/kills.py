@@ -91,7 +91,7 @@ def one(rng: random.Random, folder: Path) -> Counter[str]:
 
 def hit(built: Saga, args: list[str], rng: random.Random) -> bool:
     """Start a command and kill it a random time after it has begun; whether it was still alive."""
-    process = built.start(*args, "--json", stderr=subprocess.DEVNULL)
+    process = built.start(*args, "-o", "jsonl", stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     with process.stdout as lines:
         lines.readline()

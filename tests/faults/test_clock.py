@@ -69,7 +69,7 @@ def until(process: subprocess.Popen[str], event: str) -> None:
 
 def interrupted(built: Saga, event: str) -> None:
     """Run the saga and kill it after that event."""
-    process = built.start("run", "saga.yaml", "--id", "t", "--json")
+    process = built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     until(process, event)
     process.kill()
     process.communicate(timeout=30)
@@ -90,7 +90,7 @@ steps:
 def test_a_clock_that_is_set_while_a_retry_is_waited_for_changes_nothing(tmp_path: Path) -> None:
     """All the while a process lives, its time is that of its start carried on."""
     built = at(tmp_path, RETRIED.format(delay="1s"))
-    process = built.start("run", "saga.yaml", "--id", "t", "--json")
+    process = built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     for shift_s in (-HOUR_S, HOUR_S):
         until(process, "action_failed")
         set_clock(built, shift_s)
@@ -103,7 +103,7 @@ def test_a_clock_that_is_set_while_a_retry_is_waited_for_changes_nothing(tmp_pat
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock here counts while the machine sleeps")
 def test_a_machine_that_slept_through_a_delay_makes_the_next_attempt_at_once(tmp_path: Path) -> None:
     built = at(tmp_path, RETRIED.format(delay="50m"))
-    process = built.start("run", "saga.yaml", "--id", "t", "--json")
+    process = built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     until(process, "action_failed")
     set_clock(built, 0, slept_s=HOUR_S)
     until(process, "action_failed")
@@ -207,7 +207,7 @@ steps:
     built.fifo("go")
     dies(built)
     set_clock(built, HOUR_S)
-    process = built.start("resume", "t", "--json")
+    process = built.start("resume", "t", "-o", "jsonl")
     until(process, "holder_changed")
     built.inspect()
     go = os.open(tmp_path / "go", os.O_RDWR)  # whether or not anybody reads it

@@ -24,7 +24,7 @@ from sagactl.cli.resume import resume
 from sagactl.journal import place
 from tests.conftest import Torture
 from tests.faults import damaging
-from tests.harness import Saga, saga
+from tests.harness import Saga, common, saga
 from tests.journal import test_place
 from tests.journal.making import begun, write
 from tests.journal.test_damage import tamper
@@ -48,11 +48,12 @@ from pathlib import Path
 from sagactl.cli.doctor import doctor
 from sagactl.cli.list import list_sagas
 from sagactl.cli.main import finish
+from sagactl.cli.options import FORMS, settled
 import sagactl.definition.durations
 if os.geteuid() == 0:  # who may read everything
     os.setgid(65534); os.setuid(65534)
 command = {"list": list_sagas, "doctor": doctor}[sys.argv[2]]
-sys.exit(finish(lambda: command(db=Path(sys.argv[1]))))
+sys.exit(finish(lambda: command(common=settled({"db": sys.argv[1]}, {}, FORMS))))
 """
 
 
@@ -139,7 +140,7 @@ def test_damaged_sagas_are_named_and_the_others_resumed(tmp_path: Path) -> None:
     assert [line for line in done.stderr.splitlines() if line.startswith("sagactl: saga")] == [
         "sagactl: saga a: its row does not fit its checksum", "sagactl: saga b: event 1 does not fit its checksum",
     ]
-    shown = Saga(tmp_path, "").args("list", "--json", "--db", str(path)).stderr("saga a: its row").stdout(re.compile(r"\[.*\]\n"))
+    shown = Saga(tmp_path, "").args("list", "--json", "--db", str(path)).stderr("saga a: its row").stdout(re.compile(r"\[\{.*\}\n(,\{.*\}\n){2}\]\n"))
     assert {row["id"]: row["state"] for row in shown.exits(7).json} == {"b": "running", "c": "completed", "d": "completed"}
 
 
@@ -220,9 +221,10 @@ def test_what_is_not_ours_is_refused_by_every_command_and_stays_as_it_is(tmp_pat
     built = saga(tmp_path, "steps: [{id: s, undo: none, action: 'echo s >> log'}]")
     before = path.read_bytes() if path.is_file() else b""
     found = [damaging.shown(command) for command in (
-        *(partial(each, db=path) for each in (list_sagas, doctor)), partial(resume, every=True, db=path),
-        *(partial(each, "order-1", db=path) for each in (inspect, events)),
-        partial(abandon, "order-1", "gone", db=path),
+        *(partial(each, common=common(path)) for each in (list_sagas, doctor)),
+        partial(resume, every=True, common=common(path)),
+        *(partial(each, "order-1", common=common(path)) for each in (inspect, events)),
+        partial(abandon, "order-1", "gone", common=common(path)),
     )]
     assert [each.code for each in found] == [7] * len(found)
     assert not any("Traceback" in each.err or " bug " in each.err for each in found)

@@ -119,7 +119,7 @@ steps:
   - {id: a, action: "true", undo: {run: "echo undo >> log; test -e mended", max_retries: 1, retry_delay: 1s}}
   - {id: b, action: "false", undo: none}
 """)
-    process = built.start("run", "saga.yaml", "--id", "t", "--json")
+    process = built.start("run", "saga.yaml", "--id", "t", "-o", "jsonl")
     assert process.stdout is not None
     while '"undo_failed"' not in process.stdout.readline():
         pass
@@ -181,7 +181,7 @@ def test_a_closed_terminal_lets_the_command_end_and_the_saga_is_resumable(tmp_pa
 def test_who_reads_only_the_first_line_stops_nothing(tmp_path: Path, phase: str, code: int) -> None:
     """The exit code tells of the closed stdout only where it would else be 0."""
     built = waiting(tmp_path, phase)
-    process = started(built, "--json", stderr=subprocess.DEVNULL)
+    process = started(built, "-o", "jsonl", stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     assert '"saga_started"' in process.stdout.readline()
     process.stdout.close()
@@ -208,7 +208,7 @@ def hear(event, arguments):
         os.kill(os.getpid(), signal.SIGINT)
 sys.addaudithook(hear)
 """
-LOADED = ("typer", "sagactl.cli.run", "sagactl.definition.loading", "jsonschema", "yaml", "anyio", "asyncio",
+LOADED = ("typer", "sagactl.cli.driving", "sagactl.definition.loading", "sagactl.definition.applying", "yaml", "anyio", "asyncio",
           "sagactl.engine", "sagactl.execution.executor", "sagactl.journal.sqlite", "aiosqlite", "asyncio.base_events")
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from sagactl.cli.render.human import safe
 from sagactl.cli.render.json import line
+from sagactl.cli.render.text import safe
 from tests.conftest import Torture
 from tests.harness import SAGACTL, TIMEOUT_S, environment
 

@@ -1,55 +1,18 @@
-"""Text for people. Everything that a user, a file or a command has said goes through `safe` before it is shown."""
+"""What is said to people about sagas, as lines. Whoever shows them makes them safe."""
 
 from __future__ import annotations
 
 import shlex
-import unicodedata
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
+from sagactl.cli.render.text import indented
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.judge import why
-from sagactl.core.parts import Attempt, Cause, Ending, Reason
+from sagactl.core.parts import Attempt, Cause, Ending, OpenStep, Reason
 from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
 from sagactl.errors import ConflictError
-from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Step
-
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
-
-def is_hidden(char: str) -> bool:
-    """Whether a character could act on a terminal, or hide others there, instead of being seen."""
-    return unicodedata.category(char) in _HIDDEN
-
-
-def safe(text: str, *, lines: bool = False) -> str:
-    """The text with every character that could act on a terminal or hide others shown as an escape.
-
-    That is controls, C1, bidi and other format characters, surrogates and line separators; newlines are kept with
-    `lines`.
-    """
-    if text.isprintable():  # then none of them is in it; the rest is slow
-        return text
-    return "".join(char if (char == "\n" and lines) or not is_hidden(char) else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape", "backslashreplace").decode("ascii")
-
-
-def iso(at_s: float) -> str:
-    """RFC 3339 UTC with milliseconds."""
-    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns two spaces apart, the last one ragged."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Phase, Step
 
 
 def command_line(command: Command) -> str:
@@ -73,11 +36,12 @@ def undo_text(step: Step) -> str:
             return "no undo: a person is needed"
 
 
-def progress(saga: Saga, event: e.Event) -> str | None:
+def progress(saga: Saga, event: e.Event, *, verbose: bool = False) -> str | None:
     """The plain line of an event, less its time; None for events that say nothing by themselves."""
     match event:
         case e.AttemptStarted(attempt=attempt):
-            return f"{event.step}: {attempt.phase} started{_of(saga, attempt)}"
+            shown = f": {command_line(saga.by_id[event.step].command(attempt.phase))}" if verbose else ""
+            return f"{event.step}: {attempt.phase} started{_of(saga, attempt)}{shown}"
         case e.AttemptEnded(ending=ending):
             again = f", again in {event.retry_at_s - event.at_s:.1f}s" if event.retry_at_s is not None else ""
             return f"{event.step}: {event.phase} {_ended(event)} ({_took(ending)}{again})"
@@ -147,7 +111,10 @@ def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
                     f"  sagactl resume {saga.id}        tries again what failed",
                     f"  sagactl compensate {saga.id}    takes it back"]
         case SagaState.ESCALATED:
-            return [f"{saga.id} escalated: {because(saga)}", *_ways_out(saga)]
+            still_open = operate.still_open(saga)
+            most = f"{len(still_open)} steps need a person" if len(still_open) > 1 else because(saga)
+            return [f"{saga.id} escalated: {most}", *(line for item in still_open for line in _standing(saga, item)),
+                    *_ways_out(saga)]
         case SagaState.ABANDONED:
             return [f"{saga.id} abandoned: {because(saga)}"]
         case _:
@@ -180,6 +147,30 @@ def because(saga: Saga) -> str:
             return why_turned
 
 
+STDERR_LINES = 5
+"""Of a failed command's stderr, so many lines are shown at once; `logs` has more."""
+
+
+def _standing(saga: Saga, item: OpenStep) -> list[str]:
+    """What still stands of a step that needs a person, what was tried, and what its author says about it."""
+    step, view = saga.by_id[item.step], saga.steps[item.step]
+    match item.reason:
+        case Reason.UNDO_MISSING:
+            said = "it took effect and has no undo"
+        case Reason.UNDO_MANUAL:
+            said = f"it is undone by hand: {item.text}"
+        case Reason.UNDO_FAILED:
+            tried = view.numbers.get(Phase.UNDO, 0)
+            said = f"its undo failed {'once' if tried == 1 else f'{tried} times'}, last with {item.text}: " \
+                   f"{undo_text(step)}"
+        case Reason.IN_DOUBT:
+            said = f"nobody knows whether it took effect: {item.text}"
+        case Reason.PAST_PIVOT:
+            said = f"it failed after the pivot, so nothing is undone: {item.text}"
+    tail = view.last.stderr_tail if view.last is not None and item.reason is not Reason.UNDO_MANUAL else ""
+    return [f"  {item.step}: {said}", *indented("\n".join(tail.splitlines()[-STDERR_LINES:]), "    | ")]
+
+
 def _reason(reason: str) -> str:
     return reason.replace("_", " ")
 
@@ -209,8 +200,3 @@ def _can_turn_back(saga: Saga) -> bool:
     except ConflictError:
         return False
     return True
-
-
-def indented(text: str, prefix: str) -> Iterable[str]:
-    """Every line of a text behind a prefix."""
-    return (f"{prefix}{line}" for line in text.rstrip("\n").splitlines())

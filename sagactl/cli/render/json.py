@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sagactl.cli.render.human import because, is_hidden, iso
+from sagactl.cli.render.human import because
+from sagactl.cli.render.text import is_hidden, iso
 from sagactl.core import codec
 from sagactl.core import events as e
 from sagactl.core.judge import outcome_of
@@ -18,6 +19,8 @@ WORDS = (e.CompensationRequested, e.CompensationResumed, e.SagaResumed, e.SagaAb
 """The events by which persons come into a saga's history."""
 
 _TIMES = frozenset({"at_s", "started_s", "ended_s", "retry_at_s", "check_at_s"})
+_THEIRS = frozenset({"params", "env", "outputs"})
+"""Below these stand names that others have given."""
 
 
 def line(value: object) -> str:
@@ -121,8 +124,15 @@ def _outcome(view: Saga, fact: e.AttemptEnded) -> str:
 
 
 def _outside(value: Any) -> Any:
-    """Times as RFC 3339 under their name without `_s`; everything else as it is."""
-    if isinstance(value, dict):
-        return {key.removesuffix("_s") if key in _TIMES else key: iso(each) if key in _TIMES else _outside(each)
-                for key, each in value.items()}
-    return [_outside(each) for each in value] if isinstance(value, list) else value
+    """Our own times as RFC 3339 under their name without `_s`; everything else as it is."""
+    if isinstance(value, list):
+        return [_outside(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {}
+    for key, each in value.items():
+        if key in _TIMES:
+            found[key.removesuffix("_s")] = iso(each)
+        else:
+            found[key] = each if key in _THEIRS else _outside(each)
+    return found

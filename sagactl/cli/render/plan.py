@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sagactl.cli.render.human import safe
+from sagactl.cli.render.text import safe
 from sagactl.plain import dumps
 
 DELAYS_SHOWN_MAX = 6

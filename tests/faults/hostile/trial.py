@@ -12,7 +12,7 @@ import resource
 import sys
 import time
 
-from sagactl.cli.render.human import safe
+from sagactl.cli.render.text import safe
 from sagactl.core import codec
 from sagactl.core.events import SagaStarted
 from sagactl.core.parts import Actor
