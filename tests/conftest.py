@@ -15,6 +15,8 @@ from typing import Final, TypeVar
 import pytest
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` starts us with it ignored, and children keep that
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)  # as nohup does
 
 FAULTS: Final = ("double", "lost", "wrong", "undetected", "tracebacks")
 SEED: Final = 2

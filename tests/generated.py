@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sagactl.cli.commands import COMMANDS
+from sagactl.cli.main import COMMON, built
 from sagactl.cli.schema import every_field, takes, words_for
 from sagactl.core.codec import NAMES
 from sagactl.core.states import SAGA_TABLE, STEP_TABLE, History, SagaState, StepState
@@ -60,9 +62,27 @@ def fields() -> str:
     return "\n".join(rows)
 
 
+def commands() -> str:
+    """The table of commands with what is theirs alone."""
+    rows = [("command", "does", "options of its own"), ("---", "---", "---")]
+    for name in (name for name, row in COMMANDS.items() if not row.hidden):
+        own = [each for each in built(name).params if each.name not in COMMON]
+        words = [each.metavar for each in own if each.param_type_name == "argument"]
+        options = [f"`{option(each)}`" for each in own if each.param_type_name == "option"]
+        rows.append((f"`{' '.join(['sagactl', name, *words])}`", COMMANDS[name].summary, ", ".join(options)))
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
+
+
+def option(each: Any) -> str:
+    """An option as it is typed: its longest name, and what it takes."""
+    takes = "" if each.is_flag else each.metavar or "|".join(getattr(each.type, "choices", ())) or "N"
+    return f"{max(each.opts, key=len)} {takes}".rstrip()
+
+
 def drawn() -> dict[str, str]:
     """What is generated, by the name that marks its place in the README."""
     return {
+        "commands": commands(),
         "fields": fields(),
         "exit codes": exit_codes(),
         "saga diagram": mermaid(SAGA_TABLE, SagaState.RUNNING),

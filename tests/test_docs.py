@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from sagactl.cli.main import app
+from sagactl.cli.commands import COMMANDS
+from sagactl.cli.main import built
 from sagactl.definition.loading import load
 from tests.generated import README, drawn, with_generated
 
@@ -17,8 +18,11 @@ def test_the_generated_parts_of_the_readme_are_those_of_the_code() -> None:
 
 def test_the_readme_names_every_command_and_every_option() -> None:
     text = README.read_text()
-    for command in app.registered_commands:
-        assert f"`sagactl {command.name}" in text
+    named = set(re.findall(r"`sagactl (\w+)", text)), set(re.findall(r"--[a-z][a-z-]+", text)) | set(re.findall(r"`(-\w)", text))
+    for name, row in COMMANDS.items():
+        assert row.hidden or name in named[0]
+        for each in built(name).params if not row.hidden else ():
+            assert each.param_type_name == "argument" or named[1] & {*each.opts}, (name, each.opts)
 
 
 def test_the_readme_has_exactly_two_set_up_commands_of_one_line_each() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sagactl.cli import examining
-from sagactl.cli.examining import Check, Status
+from sagactl.cli.checks import Check, Status
 from sagactl.cli.options import Common
 from sagactl.cli.output import json_line, result
 from sagactl.cli.render.text import safe, table

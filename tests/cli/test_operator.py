@@ -22,7 +22,11 @@ steps:
 
 def escalated(folder: Path) -> Saga:
     built = saga(folder, ESCALATES)
-    built.run().stdout("t escalated\n").stderr("m: undo manual: Call the carrier about t.").exits(11)
+    built.run().stdout("t escalated\n").stderr("""t escalated: 2 steps need a person
+  m: it is undone by hand: Call the carrier about t.
+  b: its undo failed once, last with exit 1: test -e repaired
+  sagactl resume t    goes on; what failed has a fresh budget (mend its cause first)
+""").exits(11)
     return built
 
 
@@ -142,6 +146,33 @@ def test_list_filters_limits_and_prints_ids_or_json(tmp_path: Path) -> None:
     built.again("list", "--state", "done").stderr("states: running, paused").exits(2)
     rows = built.again("list", "--json").stdout(re.compile(r"\[\{.*\}\n(,\{.*\}\n){2}\]\n")).exits(0).json
     assert [(row["id"], row["state"], row["why"]) for row in rows][1] == ("two", "compensated", "a: exit 1")
+
+
+def test_list_by_name_and_by_time(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps: [{id: a, action: 'true', undo: none}]")
+    for name in ("ship-eu", "ship-us", "bill"):
+        built.file(f"{name}.yaml", f"saga: {name}\nsteps: [{{id: a, action: 'true', undo: none}}]\n")
+        built.again("run", f"{name}.yaml", "--id", name).chatty().exits(0)
+    built.again("list", "-q", "--name", "ship-*").stdout("ship-us\nship-eu\n").exits(0)
+    built.again("list", "-q", "--name", "ship").exits(0)
+    built.again("list", "--name", "none").stderr("no such sagas").exits(0)
+    for since in ("1h", "2d", "2020-01-01", "2020-01-01T10:00Z"):
+        built.again("list", "-q", "--since", since).stdout("bill\nship-us\nship-eu\n").exits(0)
+    for since in ("0s", "2999-01-01"):
+        built.again("list", "-q", "--since", since).exits(0)
+    built.again("list", "--since", "soon").stderr("--since soon: neither an age, as 2h or 3d, nor a date").exits(2)
+
+
+def test_list_says_what_waits_for_a_person_and_can_exit_with_it(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps: [{id: a, action: 'true'}, {id: b, action: 'false', undo: none}]")
+    built.file("good.yaml", "saga: good\nsteps: [{id: a, action: 'true', undo: none}]\n")
+    built.again("run", "good.yaml", "--id", "g").chatty().exits(0)
+    assert "in all" not in built.again("list", "--exit-code").chatty().exits(0).stderr
+    built.run().chatty().exits(11)
+    assert built.again("list", "--exit-code").chatty().exits(11).stderr == (
+        "1 escalated in all: sagactl inspect SAGA says what a person can do\n")
+    built.again("list", "--exit-code", "-q", "--name", "good").stdout("g\n").exits(0)
+    built.again("list", "--exit-code", "-q").stdout("t\ng\n").exits(11)
 
 
 def test_events_are_json_lines_after_a_number(tmp_path: Path) -> None:

@@ -74,8 +74,8 @@ def stopped(built: Saga, sent: tuple[signal.Signals, ...]) -> int:
     for i, number in enumerate(sent, 1):
         process.send_signal(number)
         if number is not QUIT and level_after(sent[:i]) > level_after(sent[: i - 1]):
-            while "what runs" not in process.stderr.readline():
-                pass
+            while "what runs" not in (line := process.stderr.readline()):
+                assert line, (sent, "said nothing")
         elif number is QUIT:
             process.wait(timeout=30)
     if QUIT in sent or level_after(sent) == 1:
