@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sagactl.cli import driving, saying, wiring
-from sagactl.cli.options import Common, Reason, SagaName, name_of, reason_text
+from sagactl.cli.options import Common, Form, Reason, SagaName, name_of, reason_text
 from sagactl.cli.output import json_line, result, say
 from sagactl.cli.starting import known_secrets
 from sagactl.core import events as e
@@ -35,6 +35,8 @@ def abandon(saga: SagaName, reason: Reason, *, common: Common) -> int:
     if not changed:
         say(f"{after.id} was abandoned already")
     driving.tell(common, after, json_line)
-    if common.quiet:
+    if common.form is Form.JSONL:
+        json_line(driving.shown(driving.existing(database), after.id, interrupted=False))
+    elif common.quiet:
         result(after.id)
     return 0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-import typer
-
 from sagactl.cli.options import Common
 from sagactl.cli.output import say
 from sagactl.errors import UsageError
@@ -27,7 +25,8 @@ def agreed(common: Common, about: Iterable[str], what: str, question: str) -> bo
         raise UsageError(f"{what}, and there is nobody to ask", hint="say --yes to do it")
     for line in about:
         say(line)
+    say(f"{question} [y/N]")
     try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:
+        return sys.stdin.buffer.readline().strip().lower() in (b"y", b"yes")
+    except KeyboardInterrupt:
         return False

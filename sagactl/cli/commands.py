@@ -48,4 +48,5 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "schema": _command("Print the JSON Schema, or explain a field.", 0, 1, 2, 4, 141, module="schema"),
     "explain": _command("Explain a diagnostic or an exit code.", 0, 1, 2, 4, 141, module="explain"),
     "doctor": _command("Check the database, its evidence and its locks.", 0, 1, 2, 7, 141, module="doctor"),
+    "prune": _command("Delete sagas that have ended.", 0, 1, 2, 7, 130, 141, module="prune"),
 }

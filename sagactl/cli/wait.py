@@ -30,7 +30,8 @@ def wait(
     until_s = _until_s(timeout)
     open_ids, codes = driving.named(common, sagas)
     if not open_ids:
-        return driving.exit_code(codes)
+        with json_rows(common.form):
+            return driving.exit_code(codes)
     reader = driving.existing(common.database)
     for name in open_ids:
         row = reader.summary(name)

@@ -23,7 +23,7 @@ from typing import Any
 
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
-from sagactl.errors import LockedError, StoreError
+from sagactl.errors import LockedError, NotFoundError, StoreError
 from sagactl.execution import capture, record
 
 KEPT_BYTES_MAX = 64 * 1024
@@ -33,7 +33,7 @@ _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Evidence:
-    """The evidence beside one database. Paths are made; only `lock`, `discard` and `fold` write."""
+    """The evidence beside one database. Paths are made; only `lock`, `discard`, `clear` and `fold` write."""
 
     def __init__(self, database: Path) -> None:
         self.root = Path(f"{database}.d")
@@ -47,12 +47,15 @@ class Evidence:
 
         Raises:
             LockedError: a live process holds it; says which, since when.
+            NotFoundError: it was pruned at this instant.
             StoreError: the lock can't be made, opened or taken.
         """
         folder = self.saga_folder(token)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(folder / "lock", _OPEN, 0o600)
+        except FileNotFoundError:  # between the two the folder went away
+            raise NotFoundError("the saga was deleted just now", hint="sagactl list shows what there is") from None
         except OSError as error:
             raise StoreError(f"can't open the lock of a saga: {error}") from error
         try:
@@ -61,8 +64,8 @@ class Evidence:
                     raise LockedError(f"held by {_holder(descriptor)}")
                 said = {"pid": holder.pid, "host": holder.host, "user": holder.user, "since": since_s}
                 with contextlib.suppress(OSError):  # a full disk: then only the name is missing
-                    os.ftruncate(descriptor, 0)
-                    os.pwrite(descriptor, json.dumps(said).encode(), 0)
+                    # Not cut to nothing first: ext4 then writes the file to disk when it is closed.
+                    os.ftruncate(descriptor, os.pwrite(descriptor, json.dumps(said).encode(), 0))
             except OSError as error:
                 raise StoreError(f"can't take the lock {folder / 'lock'}: {error.strerror}") from error
             yield
@@ -78,6 +81,28 @@ class Evidence:
                     path.rmdir()  # fails where there is anything else: then that stays
             (folder / "lock").unlink()
             folder.rmdir()
+
+    def clear(self, token: str) -> None:
+        """Remove all evidence of a saga but its lock, which the caller holds. May be called twice.
+
+        Raises:
+            StoreError: something can't be removed.
+        """
+        folder = self.saga_folder(token)
+        try:
+            for path in folder.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != "lock":
+                    path.unlink()
+        except (OSError, RecursionError) as error:  # folders a thousand deep
+            raise StoreError(f"can't remove the evidence in {folder}: {error}",
+                             hint="look at what is there, then prune again") from error
+
+    def bytes_of(self, token: str) -> int:
+        """How much the files of a saga hold, as far as they can be seen; its lock is none of it."""
+        return sum(_size(Path(folder, name))
+                   for folder, _, names in os.walk(self.saga_folder(token)) for name in names if name != "lock")
 
     def is_held(self, token: str) -> bool:
         """Whether a live process holds that saga now."""
@@ -124,6 +149,13 @@ class Evidence:
             return
         except (OSError, RecursionError) as error:  # folders a thousand deep
             raise StoreError(f"can't tidy up the evidence in {folder}: {error}") from error
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 def _attempts(folder: Path) -> list[Path]:

@@ -18,6 +18,9 @@ from sagactl.journal.rows import RESTORE, SUMMARY_COLUMNS, is_damage, summary_cr
 
 COLUMNS: Final = f"key, crc, {', '.join(SUMMARY_COLUMNS)}"
 
+ENDED: Final = "state IN ('completed', 'compensated', 'abandoned')"
+"""As in schema.sql, word for word: only then the index of ends is used. True of every final saga."""
+
 _WAYS: Final = tuple(
     f"SELECT key, {name} FROM sagas {by} ORDER BY {column} {order}"  # noqa: S608 - our own names
     for by, column, name in (("NOT INDEXED", "key", "NULL"), ("INDEXED BY sagas_by_state", "state", "NULL"),
@@ -71,7 +74,9 @@ class Wanted:
 
 
 def listed(connection: sqlite3.Connection, wanted: Wanted) -> Listing:
-    """Unfinished and escalated sagas first, then the finished ones; the newest first within both."""
+    """Unfinished and escalated sagas first, then the finished ones; within both the newest first, or with `since_s`
+    the one that changed last.
+    """
     try:
         rows: list[Row] = []
         for group in (wanted.states - FINAL, wanted.states & FINAL):
@@ -138,19 +143,29 @@ def counted(connection: sqlite3.Connection) -> dict[str, int]:
 def _newest(
     connection: sqlite3.Connection, states: frozenset[SagaState], wanted: Wanted, limit: int | None,
 ) -> list[Row]:
-    """The newest sagas in these states. One look for each state: its index has them in this order already."""
+    """The newest sagas in these states. One look for each state: an index has them in this order already."""
     found: list[Row] = []
     for state in states:
-        rows = connection.execute(
-            f"SELECT {COLUMNS} FROM sagas WHERE state = ?1 AND (?2 IS NULL OR name GLOB ?2) "  # noqa: S608
-            "AND (?3 IS NULL OR changed_s >= ?3) ORDER BY key DESC LIMIT ?4",
-            (state.value, wanted.name_glob, wanted.since_s, -1 if limit is None else limit),
-        )
+        rows = connection.execute(_question(state, wanted), (
+            state.value, wanted.name_glob, wanted.since_s, -1 if limit is None else limit,
+        ))
         trusted = [checked(row) for row in rows]
         whole = wanted.name_glob is None and wanted.since_s is None and (limit is None or len(trusted) < limit)
         _check(connection, state, trusted, whole=whole)
         found += trusted
-    return sorted(found, key=lambda row: row.key, reverse=True)[:limit]
+    return sorted(found, key=lambda row: _age(row, wanted), reverse=True)[:limit]
+
+
+def _question(state: SagaState, wanted: Wanted) -> str:
+    """Those of a state that changed lately stand together in the index of ends, so that it reads no others."""
+    lately = f"AND changed_s >= ?3{f' AND {ENDED}' if state in FINAL else ''} ORDER BY changed_s DESC, key DESC"
+    return (f"SELECT {COLUMNS} FROM sagas WHERE state = ?1 AND (?2 IS NULL OR name GLOB ?2) "  # noqa: S608
+            f"{'ORDER BY key DESC' if wanted.since_s is None else lately} LIMIT ?4")
+
+
+def _age(row: Row, wanted: Wanted) -> tuple[float, int]:
+    """What a list is in order of: when a saga began, or with `since_s` when it changed."""
+    return 0.0 if wanted.since_s is None else row.summary.changed_s, row.key
 
 
 def _check(connection: sqlite3.Connection, state: SagaState, trusted: Sequence[Row], *, whole: bool) -> None:
@@ -168,17 +183,18 @@ def _check(connection: sqlite3.Connection, state: SagaState, trusted: Sequence[R
 
 def _carefully(connection: sqlite3.Connection, wanted: Wanted, error: Exception) -> Listing:
     """The list from all rows that can be read one by one. Whatever the state of a damaged one is, it is told of."""
-    rows, damages = [], []
+    found: list[Row] = []
+    damages: list[DamagedError] = []
     for key, named in keys(connection).items():
         try:
-            rows.append(by_key(connection, key, named))
+            found.append(by_key(connection, key, named))
         except DamagedError as damage:
             damages.append(damage)
     if not damages:
         damages = [error if isinstance(error, DamagedError) else
                    DamagedError(f"the list of sagas is damaged, and may lack some ({error})", hint=RESTORE)]
-    rows = [row for row in rows if row.summary.state in wanted.states and _meets(connection, row.summary, wanted)]
-    rows.sort(key=lambda row: (row.summary.state in FINAL, -row.key))
+    rows = [row for row in found if row.summary.state in wanted.states and _meets(connection, row.summary, wanted)]
+    rows.sort(key=lambda row: (row.summary.state not in FINAL, _age(row, wanted)), reverse=True)
     return Listing(tuple(row.summary for row in rows[:wanted.limit]), tuple(damages))
 
 

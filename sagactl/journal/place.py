@@ -149,6 +149,7 @@ def _fill(draft: Path, schema: str) -> None:
     connection = sqlite3.connect(draft, isolation_level=None)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before there is a table, or never
         connection.executescript(
             f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
             f"BEGIN; {schema} COMMIT; PRAGMA journal_mode = WAL;"

@@ -82,14 +82,18 @@ class Reader:
     ) -> Listing:
         """Unfinished and escalated sagas first, then the finished ones; the newest first within both.
 
-        `name_glob` is matched by SQLite's GLOB with the definition's name; `since_s` with the time of the last event.
+        `name_glob` is matched by SQLite's GLOB with the definition's name; `since_s` with the time of the last event,
+        and the one that changed last is then first.
         """
         wanted = Wanted(states=frozenset(SagaState if states is None else states), name_glob=name_glob,
                         since_s=since_s, limit=limit)
         return self.look(lambda connection: listed(connection, wanted))
 
     def count_by_state(self) -> Mapping[SagaState, int]:
-        """How many sagas are in each state; states that no saga is in are 0. For display: it has no checksum."""
+        """How many sagas are in each state, 0 for states that none is in; at once, however many there are.
+
+        For display: it has no checksum.
+        """
         found = self.look(counted)
         return {state: found.get(state.value, 0) for state in SagaState}
 

@@ -1,7 +1,7 @@
 -- The journal of sagactl. A saga is its events; everything else here can be made again from them.
 --
 --   definitions  what sagas are made of: the YAML after validation, as JSON. One row for each different text, named by
---                the SHA-256 of that text in hex. Never changed.
+--                the SHA-256 of that text in hex. Never changed; it goes with the last saga that is made of it.
 --   sagas        one row a saga, so that lists need not read events. `key` is ours and small; `id` is what people type;
 --                `token` is random and names the evidence folder of the saga.
 --   events       what happened, in order: `seq` counts from 1 without gaps within a saga. Only ever added to.
@@ -21,7 +21,8 @@
 -- events.data is JSON text. A text over 512 bytes (a saga's start, long output) is a BLOB instead: the same, deflated
 -- by zlib. `sagactl events SAGA` shows either. Times are Unix seconds.
 --
--- The page size is set by the code that makes the database (place.py), with the application id and the version.
+-- The page size is set by the code that makes the database (place.py), with the application id and the version, and that
+-- pages which become free can be given back to the file system piece by piece.
 
 CREATE TABLE definitions (
     hash TEXT NOT NULL PRIMARY KEY,
@@ -47,6 +48,12 @@ CREATE TABLE sagas (
 
 -- Its entries end with the key, so each state is already in order of age: "newest 20 of these states" reads 20 rows.
 CREATE INDEX sagas_by_state ON sagas (state);
+
+-- When final sagas ended: `prune --older-than` and `list --since` read no others. Unfinished ones change too often.
+CREATE INDEX sagas_by_end ON sagas (state, changed_s) WHERE state IN ('completed', 'compensated', 'abandoned');
+
+-- Whether a definition still has a saga. The beginning of its hash is enough to find them.
+CREATE INDEX sagas_by_definition ON sagas (substr(definition, 1, 8));
 
 CREATE TABLE events (
     saga INTEGER NOT NULL,                -- sagas.key
@@ -103,5 +110,10 @@ CREATE TRIGGER sagas_go AFTER DELETE ON sagas
 BEGIN
     DELETE FROM events WHERE saga = old.key;
     DELETE FROM requests WHERE saga = old.key;
+    DELETE FROM definitions WHERE hash = old.definition AND NOT EXISTS (
+        SELECT 1 FROM sagas
+        WHERE substr(definition, 1, 8) = substr(old.definition, 1, 8)
+          AND +definition = old.definition  -- without `+` SQLite puts the value into substr() as well, and knows no index
+    );
     UPDATE counts SET sagas = sagas - 1 WHERE state = old.state;
 END;

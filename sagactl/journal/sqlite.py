@@ -24,7 +24,8 @@ from sagactl.core.events import Event
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
 from sagactl.errors import StoreError
-from sagactl.journal import place, writing
+from sagactl.journal import place, pruning, writing
+from sagactl.journal.listing import Row
 from sagactl.journal.lock import LOCK_WAIT_S, WriteLock
 from sagactl.journal.rows import explained, store_error
 from sagactl.journal.writing import Append, Work
@@ -103,6 +104,21 @@ class SqliteJournal:
             StoreError: the journal can't be written.
         """
         await self._write(partial(writing.add_request, saga_id=saga_id, by=by, reason=reason))
+
+    async def forget(self, sagas: Sequence[Row]) -> None:
+        """Delete sagas with their events; durable on return. One that has gone on since it was read stays.
+
+        Raises:
+            StoreError: the journal can't be written; then none of them is gone.
+        """
+        await self._write(partial(pruning.forget, sagas=sagas))
+
+    async def shrink(self) -> bool:
+        """Give a piece of the room that deleted sagas left back to the file system; whether there is more.
+
+        The file is shorter once the WAL is written back. Raises StoreError.
+        """
+        return await self._write(pruning.shrink)
 
     async def prepare(self) -> None:
         """Set the connection up."""

@@ -13,7 +13,7 @@ from sagactl.core.decide import Record, Run, decide
 from sagactl.core.judge import judge
 from sagactl.core.parts import Actor, Ending, How
 from sagactl.core.saga import Saga, evolve, replay
-from sagactl.journal.sqlite import open_journal
+from sagactl.journal.sqlite import BATCH_MAX, open_journal
 from sagactl.model import Phase
 from tests.world import ACTOR, started, step
 
@@ -40,11 +40,11 @@ def begun(saga_id: str = "order-1", **changes: object) -> Group:
     return replay([start]), [start]
 
 
-def history(saga_id: str = "order-1", *, steps: int = 5, failing: str = "") -> list[Group]:
+def history(saga_id: str = "order-1", *, steps: int = 5, failing: str = "", begun_s: float = START_S) -> list[Group]:
     """All appends of a saga that is driven to its rest. The action of `failing` exits with 1, and so do all undos."""
     groups: list[Group] = []
-    pending: list[e.Event] = [first(saga_id, steps=steps)]
-    saga, now_s = replay(pending), START_S
+    pending: list[e.Event] = [replace(first(saga_id, steps=steps), at_s=begun_s)]
+    saga, now_s = replay(pending), begun_s
     while True:
         effects = decide(saga, now_s)
         records = [effect.event for effect in effects if isinstance(effect, Record)]
@@ -84,3 +84,35 @@ def write(path: Path, *histories: list[Group]) -> None:
                     await journal.append(saga, events)
 
     anyio.run(run)
+
+
+def make(
+    path: Path, count: int, *, escalated: int = 0, interrupted: int = 0, steps: int = 5, every_s: float = 1.0,
+) -> None:
+    """Append `order-0` and so on, one begun each `every_s`; the escalated and interrupted ones are evenly spread among
+    those that completed. At least two steps each. A thousand share a transaction, so that a million take minutes.
+    """
+    ends = [history(steps=steps), history(steps=steps, failing="step-1"), history(steps=steps)[:2]]
+    kinds = [(groups[-1][0], told(groups)) for groups in ends]
+
+    async def run() -> None:
+        async with open_journal(path) as journal:
+            for begin in range(0, count, BATCH_MAX):
+                async with anyio.create_task_group() as tasks:
+                    for n in range(begin, min(begin + BATCH_MAX, count)):
+                        kind = 1 if _falls(n, escalated, count) else 2 * _falls(n + 1, interrupted, count)
+                        tasks.start_soon(journal.append, *_like(*kinds[kind], f"order-{n}", n * every_s))
+
+    anyio.run(run)
+
+
+def _falls(n: int, some: int, count: int) -> bool:
+    """Whether the n-th of so many is one of some that are evenly spread."""
+    return (n + 1) * some // count > n * some // count
+
+
+def _like(saga: Saga, events: tuple[e.Event, ...], saga_id: str, later_s: float) -> Group:
+    """The same under another id, at a later time."""
+    start = replace(saga.started, at_s=saga.started.at_s + later_s, id=saga_id, token=saga_id.encode().hex())
+    rest = [replace(event, at_s=event.at_s + later_s) for event in events[1:]]
+    return replace(saga, started=start, changed_s=saga.changed_s + later_s), [start, *rest]

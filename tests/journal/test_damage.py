@@ -110,7 +110,7 @@ def test_an_index_that_leads_astray_hides_no_saga(path: Path) -> None:
         hidden += bool(found.damages)
         assert {row.id for row in found.rows} | {name for error in found.damages
                                                 for name in ("order-1", "order-2") if name in error.message} == {"order-1", "order-2"}
-    assert hidden >= len(places) // 2
+    assert hidden >= 3  # two entries of the index of states and a count; a list asks the other places for no state
 
 
 def test_damage_of_one_saga_leaves_the_others_readable(path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -14,11 +15,14 @@ import anyio
 import pytest
 
 from sagactl.core.saga import replay
-from sagactl.core.states import SagaState
+from sagactl.core.states import FINAL, SagaState
 from sagactl.errors import NotFoundError
+from sagactl.journal import pruning
+from sagactl.journal.listing import Wanted, counted, listed
+from sagactl.journal.pruning import Ended
 from sagactl.journal.reading import Reader, open_reader
 from sagactl.journal.sqlite import open_journal
-from tests.journal.making import START_S, begun, history, told, write
+from tests.journal.making import START_S, begun, history, told, went_on, write
 
 ROOT = Path(__file__).parents[2]
 
@@ -191,17 +195,65 @@ def test_a_look_imports_neither_asyncio_nor_libraries() -> None:
     assert not {"aiosqlite", "anyio", "asyncio", "typer", "rich", "yaml"} & set(done.stdout.split())
 
 
+def test_those_that_changed_last_come_first_where_a_time_is_given(path: Path) -> None:
+    older = begun("refund-3", at_s=START_S - 100)
+    write(path, [older, went_on(older[0], START_S + 100)], history("late", begun_s=START_S - 50))
+    rows = Reader(path).summaries(since_s=START_S - 60).rows
+    assert [row.id for row in rows] == ["refund-3", "refund-1", "refund-2", "order-10", "order-1", "late"]
+    assert [row.id for row in Reader(path).summaries(since_s=START_S + 0.001).rows] == [
+        "refund-3", "refund-1", "order-10", "order-1"]
+    assert [Reader(path).summaries(since_s=START_S - 60, limit=n).rows for n in range(7)] == [rows[:n] for n in range(7)]
+
+
 QUESTIONS = (
-    "SELECT * FROM sagas WHERE state = ? ORDER BY key DESC LIMIT 20",
     "SELECT id FROM sagas WHERE id >= ? AND id < 'p' ORDER BY id LIMIT 6",
     "SELECT * FROM sagas WHERE id = ?",
     "SELECT * FROM events WHERE saga = ? ORDER BY seq",
 )
 
 
+def plans(path: Path, look: Callable[[sqlite3.Connection], object]) -> list[str]:
+    """How SQLite finds what a look asks for, a line for each table or sort."""
+    asked: list[str] = []
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.set_trace_callback(asked.append)
+        look(connection)
+        connection.set_trace_callback(None)
+        return [row[3] for each in asked if not each.startswith("--")
+                for row in connection.execute(f"EXPLAIN QUERY PLAN {each}")]
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_an_index_answers_without_a_scan_or_a_sort(path: Path, question: str) -> None:
+    found = plans(path, lambda connection: connection.execute(question, ("x",)))
+    assert found
+    assert all(line.startswith("SEARCH") for line in found), found
+
+
+@pytest.mark.parametrize("state", SagaState)
+@pytest.mark.parametrize("since_s", [None, START_S])
+def test_a_list_of_a_state_reads_those_that_it_shows(path: Path, state: SagaState, since_s: float | None) -> None:
+    """Of those that a person has to see to there are few, and they may be sorted."""
+    wanted = Wanted(states=frozenset({state}), since_s=since_s, limit=20)
+    found = [line for line in plans(path, lambda connection: listed(connection, wanted)) if "counts" not in line]
+    index = "sagas_by_state (state=?)" if since_s is None or state not in FINAL else "sagas_by_end (state=? AND changed_s>?)"
+    sort = ["USE TEMP B-TREE FOR ORDER BY"] if since_s is not None and state not in FINAL else []
+    assert found == [f"SEARCH sagas USING INDEX {index}", *sort]
+
+
+def test_what_is_to_be_pruned_is_found_in_the_index_alone(path: Path) -> None:
+    found = plans(path, lambda connection: pruning.find(connection, Ended(before_s=START_S)))
+    assert found == ["SEARCH sagas USING COVERING INDEX sagas_by_end (state=? AND changed_s<?)"] * 3
+
+
+def test_the_other_sagas_of_a_definition_are_looked_for_in_an_index(path: Path) -> None:
+    """In the trigger, of which the plan tells nothing: the tables and indexes that its program opens to read."""
     with closing(sqlite3.connect(path)) as connection:
-        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {question}", ("x",))]
-    assert plan
-    assert all(line.startswith("SEARCH") for line in plan), plan
+        names = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema"))
+        program = connection.execute("EXPLAIN DELETE FROM sagas WHERE key = 1").fetchall()
+    read = [names.get(root) for _, operation, _, root, *_ in program if operation == "OpenRead"]
+    assert "sagas_by_definition" in read
+
+
+def test_sagas_are_counted_without_reading_one(path: Path) -> None:
+    assert plans(path, counted) == ["SCAN counts"]
