@@ -2,42 +2,98 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
 from sagactl.cli import driving
 from sagactl.cli.following import changes
-from sagactl.cli.options import Common, Form, SagaName, name_of
-from sagactl.cli.output import json_rows, result, stdout_closed
+from sagactl.cli.options import Common, Form, name_of
+from sagactl.cli.output import complain, json_rows, result, stdout_closed
 from sagactl.cli.render import json as render_json
-from sagactl.errors import UsageError
+from sagactl.core.events import Event
+from sagactl.core.states import FINAL, SagaState
+from sagactl.errors import SagactlError, UsageError
+
+LATE_S: Final = 3600.0
+"""So much older than the latest a change may say it is: the clock may have been set back."""
 
 
 def events(
-    saga: SagaName,
+    saga: Annotated[str | None, typer.Argument(metavar="[SAGA]", show_default=False, help=(
+        "An id, a unique prefix of one, @last, or - to read it from stdin. Without it, the events of all sagas."
+    ))] = None,
     after: Annotated[int, typer.Option("--after", metavar="SEQ", min=0, help="Only events after this number.")] = 0,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is recorded from now on, until the "
                                                                 "saga is final, escalated or paused.")] = False,
     *, common: Common,
 ) -> int:
-    """Print the events of a saga, one JSON object a line, each with seq, at, saga and type.
+    """Print events, one JSON object a line, each with seq, at, saga and type; the oldest saga first.
 
     Example: sagactl events @last --after 3
     """
     if follow and common.form is Form.JSON:
         raise UsageError("-f has no end, and an array needs one", hint="-o jsonl is a line for each event")
-    reader = driving.existing(common.database)
-    name = reader.find(name_of(saga))
+    if after and saga is None:
+        raise UsageError("--after is the number of an event within one saga: name it")
+    codes: list[int] = []
+    facts = _of_all(common.database, codes, follow=follow) if saga is None else _of_one(
+        common.database, name_of(saga), after, follow=follow)
     with json_rows(common.form) as show:
-        for _ in changes(common.database):
-            ended = not follow or reader.summary(name).state in driving.OUTCOMES
-            for seq, event in reader.events(name, after):
-                if common.quiet:
-                    result(str(seq))
-                else:
-                    show(render_json.event(name, seq, event))
-                after = seq
-            if ended or stdout_closed():
-                break
-    return 0
+        for name, seq, event in facts:
+            if common.quiet:
+                result(f"{name} {seq}")
+            else:
+                show(render_json.event(name, seq, event))
+    return max(codes, default=0)
+
+
+def _of_one(database: Path, given: str, after: int, *, follow: bool) -> Iterator[tuple[str, int, Event]]:
+    reader = driving.existing(database)
+    name = reader.find(given)
+    for _ in changes(database):
+        ended = not follow or reader.summary(name).state in driving.OUTCOMES
+        for seq, event in reader.events(name, after):
+            yield name, seq, event
+            after = seq
+        if ended or stdout_closed():
+            return
+
+
+def _of_all(database: Path, codes: list[int], *, follow: bool) -> Iterator[tuple[str, int, Event]]:
+    """Those of sagas that can't be trusted are complained of, once.
+
+    After the first look only what is unfinished or has changed lately is looked at again.
+    """
+    reader = driving.existing(database)
+    seen: dict[str, tuple[int, float]] = {}
+    damaged: set[str] = set()
+    latest_s: float | None = None
+    for _ in changes(database):
+        lately = reader.summaries(since_s=None if latest_s is None else latest_s - LATE_S)
+        unfinished = reader.summaries(states=set(SagaState) - FINAL)
+        rows = {row.id: row for row in (*lately.rows, *unfinished.rows)}
+        for saga in sorted(rows.values(), key=lambda row: row.created_s):
+            after, changed_s = seen.get(saga.id, (0, None))
+            latest_s = max(saga.changed_s, latest_s or saga.changed_s)
+            if changed_s == saga.changed_s and saga.state in FINAL:
+                continue
+            try:
+                for seq, event in reader.events(saga.id, after):
+                    yield saga.id, seq, event
+                    after = seq
+            except SagactlError as error:
+                _complain_once(error, damaged, codes)
+            seen[saga.id] = after, saga.changed_s
+        for damage in (*lately.damages, *unfinished.damages):
+            _complain_once(damage, damaged, codes)
+        if not follow or stdout_closed():
+            return
+
+
+def _complain_once(error: SagactlError, said: set[str], codes: list[int]) -> None:
+    if error.message not in said:
+        said.add(error.message)
+        codes.append(complain(error))

@@ -159,7 +159,7 @@ def _frozen(definition: Definition) -> dict[str, str]:
                 missing.append(f"${reference.env} is not set, and the definition reads {reference}")
     if missing:
         raise InvalidError("\n".join(dict.fromkeys(missing)))
-    return frozen
+    return dict(sorted(frozen.items()))  # as it will be read again
 
 
 def _commands(definition: Definition) -> Iterator[Command]:

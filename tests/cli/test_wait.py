@@ -98,3 +98,26 @@ def test_ctrl_c_ends_a_follower_quietly(tmp_path: Path) -> None:
     assert following.communicate()[1] == ""
     let_go(go)
     begun.communicate(timeout=30)
+
+
+def test_the_events_of_all_sagas_are_followed_too(tmp_path: Path) -> None:
+    built = saga(tmp_path, HELD)
+    go = built.fifo("go")
+    first = built.start("run", "saga.yaml", "--id", "first", "-o", "jsonl")
+    let_go(go)
+    told = first.communicate(timeout=30)[0]
+    assert built.again("events").chatty().exits(0).stdout == told
+    following = built.start("events", "-f")
+    assert following.stdout is not None
+    assert [following.stdout.readline() for _ in told.splitlines()] == told.splitlines(keepends=True)
+    second = built.start("run", "saga.yaml", "--id", "second", "-o", "jsonl")
+    let_go(go)
+    later = second.communicate(timeout=30)[0]
+    assert [following.stdout.readline() for _ in later.splitlines()] == later.splitlines(keepends=True)
+    following.send_signal(signal.SIGINT)
+    following.stdout.close()
+    assert following.wait(timeout=30) == 130
+    assert [(each["saga"], each["seq"]) for each in built.again("events", "--json").chatty().exits(0).json][:2] == [
+        ("first", 1), ("first", 2)]
+    built.again("events", "--after", "2").stderr("--after is the number of an event within one saga").exits(2)
+    built.again("events", "-f", "--json").stderr("-f has no end").exits(2)
