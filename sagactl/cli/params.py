@@ -14,9 +14,9 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from sagactl.cli.asking import can_ask
+from sagactl.cli.files import read_file
 from sagactl.cli.options import Common
 from sagactl.cli.output import hint, say
-from sagactl.cli.starting import read_file
 from sagactl.errors import UsageError
 from sagactl.model import Definition
 

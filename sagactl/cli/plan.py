@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from sagactl.cli.files import load_definition, read_file
 from sagactl.cli.options import Common
 from sagactl.cli.output import json_line, result, warn
 from sagactl.cli.params import Param, ParamFile, ParamsFile, given
-from sagactl.cli.starting import load_definition, read_file
 from sagactl.core.saga import Saga
 from sagactl.errors import InvalidError
 from sagactl.model import Command, Definition, Jitter, ManualUndo, NothingToUndo, Step

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from sagactl.cli import driving, wiring
+from sagactl.cli.files import load_definition, read_file
 from sagactl.cli.options import Common
 from sagactl.cli.output import json_line, result, say
 from sagactl.cli.params import Param, ParamFile, ParamsFile, bound, given
-from sagactl.cli.starting import load_definition, new_id, read_file, started, surroundings
+from sagactl.cli.starting import new_id, started, surroundings
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, replay
 from sagactl.core.states import SagaState

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sagactl.cli.output import say, warn
+from sagactl.cli.output import warn
 from sagactl.core import events as e
 from sagactl.core.parts import Actor
-from sagactl.errors import InvalidError, NotFoundError
+from sagactl.errors import InvalidError
 from sagactl.execution.invocation import OURS
 from sagactl.model import Command, Definition
 from sagactl.ports import Surroundings
@@ -22,49 +21,6 @@ from sagactl.template import references
 FROZEN = ("PATH", "HOME")
 ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base32: no letter is taken for another."""
-
-
-def read_file(path: str) -> bytes:
-    """The bytes of a file that the user named; `-` is stdin. Raises NotFoundError.
-
-    Of one that is too large no more than what shows that: it may have no end.
-    """
-    from sagactl.definition.reading import FILE_BYTES_MAX
-
-    try:
-        if path == "-":
-            return sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
-        with Path(path).open("rb") as file:
-            return file.read(FILE_BYTES_MAX + 1)
-    except IsADirectoryError:
-        raise NotFoundError(f"{path} is a folder, not a file") from None
-    except OSError as error:
-        raise NotFoundError(f"can't read {path}: {error.strerror}") from None
-
-
-def in_workflow() -> bool:
-    """Whether a GitHub workflow runs us, which shows what is said in its own form beside the lines."""
-    return os.environ.get("GITHUB_ACTIONS") == "true"
-
-
-def load_definition(data: bytes, file: str, *, whole: bool = False) -> Definition:
-    """The definition in a file, its warnings said, in a line each unless `whole`. Raises DefinitionError."""
-    from sagactl.definition import formats
-    from sagactl.definition.diagnostics import DefinitionError
-    from sagactl.definition.loading import load
-
-    try:
-        loaded = load(data, file)
-    except DefinitionError as error:
-        for each in error.diagnostics if in_workflow() else ():
-            say(formats.github(each))
-        raise
-    for warning in loaded.warnings:
-        if in_workflow():
-            say(formats.github(warning))
-        else:
-            say(warning.render() if whole else formats.concise(warning), lines=whole)
-    return loaded.definition
 
 
 def new_id(name: str) -> str:

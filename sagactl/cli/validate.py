@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sagactl.cli.files import in_workflow, read_file
 from sagactl.cli.options import Common, Form
 from sagactl.cli.output import json_line, result, say
 from sagactl.cli.render.text import safe
-from sagactl.cli.starting import in_workflow, read_file
 from sagactl.errors import InvalidError, NotFoundError, UsageError
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
 """schema.json, and where a plain value is not what it asks for.
 
-What a single keyword asks is jsonschema's word; how the keywords reach into a value is done here, as that library takes
-most of its time for it. Known pitfalls of jsonschema 4 are closed: `3.0` and `true` are no integers, NaN no number, a
-pattern matches the whole string, lists of mixed kinds take no quadratic time, and no `$ref` is ever fetched.
+A validator of exactly the keywords that schema.json uses; another one there is a KeyError. Not jsonschema: that takes
+40 ms to import and more than twice as long for a large file, and has ideas of its own: here `3.0` and `true` are no
+integers, NaN is no number, a pattern matches the whole string, and no `$ref` is ever fetched. In all else the two are
+of one mind, which a test holds with jsonschema beside it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path as File
 from typing import Any, NamedTuple, TypeAlias
+
+from sagactl.definition.values import canonical
 
 Path: TypeAlias = tuple[str | int, ...]
 _EXPLAINING = ("description", "examples", "default", "title", "errorMessage", "then", "else", "$defs", "$id", "$schema")
@@ -33,109 +36,132 @@ class Broken(NamedTuple):
 @cache
 def schema() -> dict[str, Any]:
     """schema.json: the language as JSON Schema, draft 2020-12."""
-    text = files("sagactl.definition").joinpath("schema.json").read_text("utf-8")
+    text = File(__file__).with_name("schema.json").read_bytes()  # importlib.resources takes 3 ms to import
     parsed: dict[str, Any] = json.loads(text)
     return parsed
 
 
-def differences(value: Any) -> Iterator[Broken]:
+def differences(value: Any) -> list[Broken]:
     """All that the schema does not allow in a value, but for fields that are unknown: those are for fields.py."""
-    yield from _apply(schema(), value, ())
+    found: list[Broken] = []
+    _apply(schema(), value, (), found)
+    return found
 
 
-def canonical(value: object) -> str:
-    """Equal for equal values."""
-    return json.dumps(value, sort_keys=True)
+def _apply(rule: Mapping[str, Any], value: Any, path: Path, found: list[Broken]) -> None:
+    for keyword, asked, reach, holds in _ASKED.get(id(rule)) or _keywords(rule):
+        if reach:
+            reach(asked, value, path, rule, found)
+        elif not holds(asked, value):
+            found.append(Broken(path, keyword, rule))
 
 
-def _apply(rule: Mapping[str, Any], value: Any, path: Path) -> Iterator[Broken]:
-    own, checks, validator = _OWN, _checks(), _validator()
-    for keyword, asked in rule.items():
-        if keyword in own:
-            yield from own[keyword](asked, value, path, rule)
-        elif keyword not in _EXPLAINING:
-            for _ in checks[keyword](validator, asked, value, rule) or ():
-                yield Broken(path, keyword, rule)
-                break
+_ASKED: dict[int, tuple[tuple[str, Any, Any, Any], ...]] = {}
+"""What each part of the schema asks, by its identity: (keyword, asked, function of _REACHING, function of _HOLDS)."""
 
 
-@cache
-def _validator() -> Any:
-    import jsonschema
-
-    checker = jsonschema.Draft202012Validator.TYPE_CHECKER
-    checker = checker.redefine("integer", lambda _, value: type(value) is int)
-    checker = checker.redefine("number", lambda _, value: type(value) is int or _finite(value))
-    extend: Any = jsonschema.validators.extend
-    return extend(jsonschema.Draft202012Validator, type_checker=checker)({})
+def _keywords(rule: Mapping[str, Any]) -> tuple[tuple[str, Any, Any, Any], ...]:
+    own = [(name, asked) for name, asked in rule.items() if name not in _EXPLAINING]
+    _ASKED[id(rule)] = tuple((name, asked, _REACHING.get(name), name not in _REACHING and _HOLDS[name])
+                             for name, asked in own)
+    return _ASKED[id(rule)]
 
 
-@cache
-def _checks() -> dict[str, Callable[..., Any]]:
-    """What each keyword asks of the one value that it stands beside."""
-    return {**_validator().VALIDATORS, "pattern": _pattern, "uniqueItems": _unique}
+def _fits(rule: Mapping[str, Any], value: Any) -> bool:
+    found: list[Broken] = []
+    _apply(rule, value, (), found)
+    return not found
 
 
-def _finite(value: object) -> bool:
-    return isinstance(value, float) and math.isfinite(value)
+def _is_finite(value: object) -> bool:
+    return type(value) is int or (isinstance(value, float) and math.isfinite(value))
 
 
-def _pattern(_: Any, pattern: str, value: object, __: object) -> Iterator[str]:
-    if isinstance(value, str) and not re.fullmatch(pattern, value):
-        yield pattern
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str), "integer": lambda value: type(value) is int,
+    "number": _is_finite, "boolean": lambda value: isinstance(value, bool),
+    "array": lambda value: isinstance(value, list), "object": lambda value: isinstance(value, dict),
+}  # fmt: skip
 
 
-def _unique(_: Any, __: object, value: object, ___: object) -> Iterator[str]:
-    if isinstance(value, list) and len({canonical(item) for item in value}) < len(value):
-        yield "twice"
+def _is_of(kinds: Any, value: Any) -> bool:
+    return _TYPES[kinds](value) if isinstance(kinds, str) else any(_TYPES[kind](value) for kind in kinds)
 
 
-def _ref(name: str, value: Any, path: Path, _: object) -> Iterator[Broken]:
-    yield from _apply(schema()["$defs"][name.rpartition("/")[2]], value, path)
+def _bound(kind: str, holds: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """A bound of values of one type, which asks nothing of others."""
+    is_one = _TYPES[kind]
+    return lambda asked, value: not is_one(value) or holds(asked, value)
 
 
-def _all_of(rules: list[Any], value: Any, path: Path, _: object) -> Iterator[Broken]:
+_HOLDS: dict[str, Callable[[Any, Any], bool]] = {
+    "type": _is_of,
+    "enum": lambda asked, value: canonical(value) in map(canonical, asked),
+    "const": lambda asked, value: canonical(value) == canonical(asked),
+    "not": lambda asked, value: not _fits(asked, value),
+    "pattern": _bound("string", lambda asked, value: re.fullmatch(asked, value) is not None),
+    "minLength": _bound("string", lambda asked, value: len(value) >= asked),
+    "maxLength": _bound("string", lambda asked, value: len(value) <= asked),
+    "minimum": _bound("number", lambda asked, value: value >= asked),
+    "maximum": _bound("number", lambda asked, value: value <= asked),
+    "minItems": _bound("array", lambda asked, value: len(value) >= asked),
+    "maxItems": _bound("array", lambda asked, value: len(value) <= asked),
+    "uniqueItems": _bound("array", lambda _, value: len(value) < 2 or len({*map(canonical, value)}) == len(value)),
+    "minProperties": _bound("object", lambda asked, value: len(value) >= asked),
+    "maxProperties": _bound("object", lambda asked, value: len(value) <= asked),
+    "required": _bound("object", lambda asked, value: all(name in value for name in asked)),
+}
+"""What a keyword asks of the one value that it stands beside."""
+
+
+def _ref(name: str, value: Any, path: Path, _: object, found: list[Broken]) -> None:
+    _apply(schema()["$defs"][name.rpartition("/")[2]], value, path, found)
+
+
+def _all_of(rules: list[Any], value: Any, path: Path, _: object, found: list[Broken]) -> None:
     for rule in rules:
-        yield from _apply(rule, value, path)
+        _apply(rule, value, path, found)
 
 
-def _if(rule: Mapping[str, Any], value: Any, path: Path, whole: Mapping[str, Any]) -> Iterator[Broken]:
-    branch = "else" if any(_apply(rule, value, path)) else "then"
+def _if(rule: Mapping[str, Any], value: Any, path: Path, whole: Mapping[str, Any], found: list[Broken]) -> None:
+    branch = "then" if _fits(rule, value) else "else"
     if branch in whole:
-        yield from _apply(whole[branch], value, path)
+        _apply(whole[branch], value, path, found)
 
 
-def _properties(rules: Mapping[str, Any], value: Any, path: Path, _: object) -> Iterator[Broken]:
+def _properties(rules: Mapping[str, Any], value: Any, path: Path, _: object, found: list[Broken]) -> None:
     if isinstance(value, dict):
         for name, item in value.items():
             if name in rules:
-                yield from _apply(rules[name], item, (*path, name))
+                _apply(rules[name], item, (*path, name), found)
 
 
-def _additional(rule: Any, value: Any, path: Path, _: object) -> Iterator[Broken]:
+def _additional(rule: Any, value: Any, path: Path, _: object, found: list[Broken]) -> None:
     if rule is not False and isinstance(value, dict):
         for name, item in value.items():
-            yield from _apply(rule, item, (*path, name))
+            _apply(rule, item, (*path, name), found)
 
 
-def _names(rule: Mapping[str, Any], value: Any, path: Path, _: object) -> Iterator[Broken]:
+def _names(rule: Mapping[str, Any], value: Any, path: Path, _: object, found: list[Broken]) -> None:
     for name in value if isinstance(value, dict) else ():
-        for broken in _apply(rule, name, path):
-            yield broken._replace(name=name)
+        first = len(found)
+        _apply(rule, name, path, found)
+        found[first:] = [broken._replace(name=name) for broken in found[first:]]
 
 
-def _first_items(rules: list[Any], value: Any, path: Path, _: object) -> Iterator[Broken]:
+def _first_items(rules: list[Any], value: Any, path: Path, _: object, found: list[Broken]) -> None:
     for place, rule in enumerate(rules[: len(value)] if isinstance(value, list) else ()):
-        yield from _apply(rule, value[place], (*path, place))
+        _apply(rule, value[place], (*path, place), found)
 
 
-def _items(rule: Mapping[str, Any], value: Any, path: Path, whole: Mapping[str, Any]) -> Iterator[Broken]:
+def _items(rule: Mapping[str, Any], value: Any, path: Path, whole: Mapping[str, Any], found: list[Broken]) -> None:
     if isinstance(value, list):
         for place in range(len(whole.get("prefixItems", ())), len(value)):
-            yield from _apply(rule, value[place], (*path, place))
+            _apply(rule, value[place], (*path, place), found)
 
 
-_OWN: dict[str, Callable[[Any, Any, Path, Mapping[str, Any]], Iterator[Broken]]] = {
+_REACHING: dict[str, Callable[[Any, Any, Path, Mapping[str, Any], list[Broken]], None]] = {
     "$ref": _ref, "allOf": _all_of, "if": _if, "properties": _properties, "additionalProperties": _additional,
     "propertyNames": _names, "prefixItems": _first_items, "items": _items,
 }  # fmt: skip
+"""What a keyword asks of what is within the value."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sagactl.definition.applying import Broken
@@ -23,6 +23,7 @@ _TRUE, _FALSE = ("yes", "on", "y", "1", "true"), ("no", "off", "n", "0", "false"
 _FIRST = {"id": "step-", "saga": "saga-"}
 _NEEDED = ("saga", "steps", "id", "action", "run", "manual")
 _SEEN_MAX = 80
+_NAMES_MAX = 3
 
 
 def bad_value(node: Node, broken: Broken, field: str) -> Problem:
@@ -31,10 +32,7 @@ def bad_value(node: Node, broken: Broken, field: str) -> Problem:
     code = _CODES.get(broken.keyword, "SG206")
     title = rule.get("title", "something else")
     message = rule.get("errorMessage") or f"{field} must be {title}, not {_kind(node)}"
-    # Where the whole of a long block is meant, its key or first line is.
-    span = node.head if node.fields or node.items else node.span
-    if span.start == span.end:
-        span = node.key or span
+    span = node.span if node.span.start < node.span.end else node.key or node.span
     return Problem(code=code, span=span, message=message, help=_help(node, rule, title, field.strip("`")))
 
 
@@ -142,15 +140,22 @@ def _for_mapping(node: Node, title: str, field: str) -> str:
     if title.startswith("a mapping such as `{from") and node.text:
         return f"write `{field}: {{from: stdout, pointer: /{field}}}`, or `{field}: {{from: file}}`"
     if field == "params":
-        return "write a rule for each, as `NAME: {type: string}`"
+        return f"write a rule for each: `params: {{{_each(node, 'NAME', '{type: string}', str.lower)}}}`"
     if field == "secrets":
-        named = [item.text for item in node.items] or [node.text]
-        name = next((each for each in named if re.fullmatch(r"[A-Za-z_]\w{0,60}", each)), "TOKEN")
-        return f"write where each is read from, never what it is: `{name}: {{env: {name}}}`"
+        return "write where each is read from, never what it is:\n" \
+            f"`secrets: {{{_each(node, 'TOKEN', '{env: NAME}')}}}`"
     pairs = [item.text.partition("=")[::2] for item in node.items[:5] if "=" in item.text]
     if pairs and field == "env":
         return "write it as a mapping: {" + plain(", ".join(f"{name}: {value!r}" for name, value in pairs)) + "}"
     return "write it as a mapping: `NAME: VALUE`, one a line" if node.items or node.text else ""
+
+
+def _each(node: Node, name: str, rule: str, written: Callable[[str], str] = str) -> str:
+    """The names that somebody listed, each with a rule, in which NAME stands for it."""
+    named = [item.text or next(iter(item.fields), "") for item in node.items] or node.text.split()
+    found = [found[0] for each in named if (found := re.match(r"[A-Za-z_]\w{0,30}(?![^=])", each, re.ASCII))]
+    names = [written(each) for each in found[:_NAMES_MAX]] or [name]
+    return ", ".join(f"{each}: {rule.replace('NAME', each)}" for each in names)
 
 
 def _rule_for(node: Node) -> str:

@@ -18,7 +18,7 @@ _CODE_LETTERS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """The options of each interpreter whose argument is code."""
 _CODE_OPTIONS = ("--eval", "--command", "--print", "--run", "--execute", "--session-command")
-_SHELLS = ("sh", "bash", "rbash", "dash", "ash", "zsh", "ksh", "mksh", "yash", "fish", "csh", "tcsh")
+SHELLS = ("sh", "bash", "rbash", "dash", "ash", "zsh", "ksh", "mksh", "yash", "fish", "csh", "tcsh")
 _NOT_FROM_STDIN = ("su", "runuser", "sg", "script", "flock", "expect")
 
 _PROGRAM_FIRST: Final[Mapping[str, tuple[str, str]]] = {
@@ -78,8 +78,8 @@ def reads_code_from_stdin(words: Sequence[str]) -> bool:
     for place, name in enumerate(map(program, words)):
         rest = range(place + 1, len(words))
         if name in _CODE_LETTERS and name not in _NOT_FROM_STDIN:
-            plain = _plain(words, rest, "oO" if name in _SHELLS else "hdUpPu")
-            if name in _SHELLS and any(re.fullmatch(r"-[a-zA-Z]*s[a-zA-Z]*", words[at]) for at in rest):
+            plain = _plain(words, rest, "oO" if name in SHELLS else "hdUpPu")
+            if name in SHELLS and any(re.fullmatch(r"-[a-zA-Z]*s[a-zA-Z]*", words[at]) for at in rest):
                 return True
             nothing = not plain or words[plain[0]] in ("-", "/dev/stdin") or name in ("psql", "mysql", "mariadb")
             return nothing and not _of_interpreter(name, words, rest) and "-m" not in words and "-f" not in words
@@ -147,7 +147,7 @@ def _of_interpreter(name: str, words: Sequence[str], rest: range) -> set[int]:
             option_before = "=" not in word
         elif word[:1] in ("-", "+") and len(word) > 1:
             found |= _of_cluster(name, words, at)
-            option_before = not (name in _SHELLS and re.fullmatch(r"[-+][aefhkmnuvx]+", word))
+            option_before = not (name in SHELLS and re.fullmatch(r"[-+][aefhkmnuvx]+", word))
             if name in ("python", "pypy") and word == "-m":
                 break  # A module: what follows is its own.
         elif program(word) in _CODE_LETTERS or not (option_before or name in ("su", "runuser", "sg", "flock")):
@@ -164,10 +164,10 @@ def _of_cluster(name: str, words: Sequence[str], at: int) -> set[int]:
     if cluster is None:
         return set()
     rest = word[cluster.end() :]
-    attached = {at} if rest and name not in _SHELLS else set()
-    if rest and not rest.isalpha() and name not in _SHELLS:
+    attached = {at} if rest and name not in SHELLS else set()
+    if rest and not rest.isalpha() and name not in SHELLS:
         return attached
-    return attached | _first_plain(words, at, word.count("o") if name in _SHELLS else 0)
+    return attached | _first_plain(words, at, word.count("o") if name in SHELLS else 0)
 
 
 def _first_plain(words: Sequence[str], option: int, skipped: int = 0) -> set[int]:

@@ -48,7 +48,7 @@ CODES: dict[str, str] = {
     "SG501": "a step has no undo",
     "SG502": "an argument that may be read as an option",
     "SG503": "a pipeline hides the exit codes of its commands",
-    "SG504": "a timeout is longer than the deadline of the saga",
+    "SG504": "a time is longer than the deadline of the saga",
     "SG505": "a setting of retries without retries",
     "SG506": "a parameter that nothing uses",
     "SG507": "an output that nothing uses",
@@ -58,4 +58,6 @@ CODES: dict[str, str] = {
     "SG511": "an undo needs an output that may not exist",
     "SG512": "an argument that only a shell would understand",
     "SG513": "a placeholder of another tool",
+    "SG514": "a setting that changes nothing",
+    "SG515": "a value that becomes code by way of a variable",
 }

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 from sagactl.errors import InvalidError
 
@@ -31,8 +32,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(NamedTuple):
     """A piece of the text: character offsets from 0, `end` exclusive."""
 
     start: int
@@ -89,8 +89,13 @@ class Place:
 
 
 def _cells(text: str) -> int:
-    """How many cells of a terminal a text takes: `世` takes two."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+    """How many cells of a terminal a text takes: `世` takes two, an accent of its own none. What is not printed as
+    itself is shown as `�`, which takes one.
+    """
+    if text.isascii():
+        return len(text)
+    own = (char for char in text if unicodedata.category(char) not in ("Mn", "Me"))
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +128,15 @@ class Diagnostic:
         gutter = " " * width
         lines = [f"{self.severity}[{self.code}]: {self.message}",
                  f"{gutter}--> {self.file}:{self.line}:{self.column}", f"{gutter} |"]
-        shown_before = 0
+        before, shown_before = 0, ""
         for number, _, place in places:
             line, mark = place.marked("^" if place is self.place else "-")
-            if shown_before and number > shown_before + 1:
+            if before and number > before + 1:
                 lines.append("...")
-            if number != shown_before:
+            if (number, line) != (before, shown_before):  # a long line may be cut elsewhere for each place
                 lines.append(f"{number:>{width}} | {line}".rstrip())
             lines.append(f"{gutter} | {mark}")
-            shown_before = number
+            before, shown_before = number, line
         if self.help:
             lines.append(f"{gutter} = help: " + self.help.replace("\n", f"\n{gutter}         "))
         return "\n".join(plain(text) for text in lines)

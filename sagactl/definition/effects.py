@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sagactl.definition.diagnostics import Note, Problem, Source, shown
-from sagactl.definition.durations import seconds
 from sagactl.definition.graph import before, id_of, named, needs_of, places
 from sagactl.definition.references import output_names
 from sagactl.definition.rules import on_failure
-from sagactl.definition.sites import TUNING, Site, sites
+from sagactl.definition.sites import Commands, Site, is_repeatable, retries
 from sagactl.definition.tree import Node
 from sagactl.model import OnFailure, Phase
 
@@ -22,14 +21,11 @@ _USE = re.compile(r"\$\{(?:params\.(?P<param>\w{1,63})|steps\.(?P<step>[\w-]{1,6
 _SURE = re.compile(r"\$\{steps\.(?P<step>[\w-]{1,63})\.outputs\.(?P<output>\w{1,63})\}")
 
 
-def problems_of_effects(source: Source, root: Node) -> Iterator[Problem]:
+def problems_of_effects(source: Source, root: Node, all_commands: Sequence[Commands]) -> Iterator[Problem]:
     """All warnings that concern more than the text of one command."""
     order = _Order.of(root)
-    for place, step in enumerate(order.steps):
-        commands = sites(root, step)
+    for place, (step, commands) in enumerate(zip(order.steps, all_commands, strict=True)):
         for site in commands:
-            yield from _retries_without_retries(step, site)
-            yield from _longer_than_deadline(root, site)
             yield from _undo_in_doubt(source, step, site, named(step, place))
         if order.known:
             yield from _undos(root, step, named(step, place), pivot=order.pivot_before(place))
@@ -85,54 +81,24 @@ def _undos(root: Node, step: Node, name: str, *, pivot: Node | None) -> Iterator
 
 
 def _once_past_the_pivot(
-    root: Node, step: Node, place: int, order: _Order, commands: Sequence[Site],
+    root: Node, step: Node, place: int, order: _Order, commands: Commands,
 ) -> Iterator[Problem]:
     """There is no way back: a failure here has only retries between it and a person."""
     pivot = order.pivot_before(place)
     if pivot is None or on_failure(root, step) is not OnFailure.COMPENSATE:
         return
-    if any(site.phase is Phase.ACTION and not _retries(site) for site in commands):
+    if any(site.phase is Phase.ACTION and not retries(site) for site in commands):
         note = Note(span=pivot.fields["pivot"].head, message="the pivot")
         yield Problem(code="SG510", span=step.head, notes=(note,),
                       message=f"{named(step, place)} comes after the pivot and is tried only once",
                       help="there is no way back when it fails, only a person: give it `max_retries`")
 
 
-def _retries(site: Site) -> bool:
-    """Is a command tried again? Undo and check are, unless somebody says otherwise."""
-    said = site.settings.get("max_retries")
-    return site.phase is not Phase.ACTION if said is None else said.value != 0
-
-
-def _retries_without_retries(step: Node, site: Site) -> Iterator[Problem]:
-    """Settings of retries by the step or the command itself; those of `defaults` are for whoever has retries."""
-    own = (step.get(site.phase) or step).fields
-    for name in TUNING if not _retries(site) else ():
-        node = own.get(name) or (step.get(name) if site.phase is Phase.ACTION else None)
-        if node and name.startswith("retry_"):
-            yield Problem(code="SG505", span=node.span, message=f"`{name}` has no effect: there are no retries",
-                          help="write `max_retries: 3` beside it, or leave it out")
-
-
-def _longer_than_deadline(root: Node, site: Site) -> Iterator[Problem]:
-    """An attempt is cut by the deadline: a longer timeout is never reached."""
-    deadline, timeout = root.get("timeout"), site.settings.get("timeout")
-    if site.phase is Phase.ACTION and deadline and timeout and _seconds(timeout) > _seconds(deadline) > 0:
-        note = Note(span=deadline.span, message="the deadline of the saga")
-        yield Problem(code="SG504", span=timeout.span, notes=(note,), help="shorten it, or give the saga more time",
-                      message=f"{shown(timeout.text)} is longer than the whole saga may take")
-
-
-def _seconds(node: Node) -> float:
-    try:
-        return seconds(node.string)
-    except ValueError:
-        return 0.0
-
-
 def _undo_in_doubt(source: Source, step: Node, site: Site, name: str) -> Iterator[Problem]:
-    """An action in doubt may have taken effect and written nothing; a `check` can tell, and then it has outputs."""
-    if site.phase is not Phase.UNDO or step.get("check"):
+    """An action in doubt may have taken effect and written nothing; a `check` can tell, and then it has outputs. One
+    that is repeatable gets another attempt, which writes them.
+    """
+    if site.phase is not Phase.UNDO or step.get("check") or is_repeatable(step):
         return
     undo = step.under("undo")
     texts = (*site.run.items, *(undo[name] for name in ("cwd", "stdin") if name in undo),
@@ -145,7 +111,7 @@ def _undo_in_doubt(source: Source, step: Node, site: Site, name: str) -> Iterato
             message = f"when {name} is in doubt it may have no `{found['output']}`, and its undo is not run"
             yield Problem(code="SG511", span=span, message=message,
                           help=f"write `{found[0][:-1]}?}}` and let the undo cope with an empty text,\n"
-                               f"or give the step a `check`")
+                               f"or give the step a `check`; or `max_retries`, where its action is safe to repeat")
 
 
 def _unused(root: Node, order: _Order) -> Iterator[Problem]:
@@ -155,8 +121,9 @@ def _unused(root: Node, order: _Order) -> Iterator[Problem]:
         if name not in params:
             yield Problem(code="SG506", span=rule.head, message=f"nothing uses the parameter {shown(name)}",
                           help=f"write `${{params.{name}}}` where it is needed, or leave it out")
+    unclear = any(step.is_unclear("secrets", tuple) for step in order.steps)
     named_secrets = {item.string for step in order.steps for item in step.under_items("secrets")}
-    for name, secret in root.under("secrets").items():
+    for name, secret in {} if unclear else root.under("secrets").items():
         if name not in named_secrets:
             yield Problem(code="SG508", span=secret.head, message=f"no step gets the secret {shown(name)}",
                           help=f"write `secrets: [{name}]` at the step that needs it, or leave it out")
@@ -178,9 +145,13 @@ def _uses(root: Node) -> tuple[set[str], set[tuple[str, str]]]:
     outputs: set[tuple[str, str]] = set()
     left = [root]
     while left:
-        node = left.pop()
-        left += (*node.fields.values(), *node.items)
-        for found in _USE.finditer(node.string if "${" in node.string else ""):
-            params.add(found["param"] or "")
-            outputs.add((found["step"] or "", found["output"] or ""))
+        value = left.pop().value
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, tuple):
+            left += value
+        elif isinstance(value, str) and "${" in value:
+            for found in _USE.finditer(value):
+                params.add(found["param"] or "")
+                outputs.add((found["step"] or "", found["output"] or ""))
     return params, outputs

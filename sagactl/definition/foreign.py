@@ -111,6 +111,8 @@ FOREIGN: Final[Mapping[str, Mapping[str, Row]]] = MappingProxyType({
     "command": {
         **_NO_FIELD, **_TUNING, **_SURROUNDINGS,
         **_rows("run", "command cmd cmds commands script exec argv args action shell sh undo check"),
+        **_rows("run", "manual", "only an undo can be left to a person: write `undo: {manual: TEXT}`, and here a "
+                                 "command"),
     },
     "defaults": {**_TUNING},
     "rule": {

@@ -41,14 +41,17 @@ def needs_of(steps: Sequence[Node], place_of: Mapping[str, int]) -> list[tuple[i
     """What each step needs, in order of the file; ids that no step has are left out.
 
     A step without `needs` needs every step above it. That is written as those steps above that no other step above
-    needs: all others come before these. So a file of n steps gives no more than n such entries.
+    needs: all others come before these. So a file of n steps gives no more than n such entries. The same holds beside
+    what could not be read of `needs`, which has been reported: nothing else is said for want of it.
     """
     found: list[tuple[int, ...]] = []
     last: dict[int, None] = {}
     needed: set[int] = set()
     for place, step in enumerate(steps):
         given = step.get("needs")
-        named = {place_of[item.string] for item in given.items if item.string in place_of} if given else last
+        named = {place_of[item.string] for item in step.under_items("needs") if item.string in place_of}
+        if given is None or len(named) < len(given.items) or step.is_unclear("needs", tuple):
+            named |= last.keys()
         needs = tuple(sorted(named))
         found.append(needs)
         needed.update(needs)

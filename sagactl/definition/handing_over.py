@@ -152,7 +152,7 @@ def safe_form(words: Sequence[str], at: int, value: str, name: str = "NAME") -> 
 
 def _unsure(script: Script | None, reference: str, offset: int, name: str) -> Use:
     placed = script.placed.get(offset) if script else None
-    told = _as_code(script, placed, name) if script and placed and name else ""
+    told = as_code(script, placed, name) if script and placed and name else ""
     return Use(reference=reference, offset=offset, name=name, told=told)
 
 
@@ -181,8 +181,10 @@ def _bare(words: Sequence[str]) -> int:
     return next(own, len(words))
 
 
-def _as_code(script: Script, placed: Placed, name: str) -> str:
-    """What to say where the word of a reference is code of a program; empty where it is not known to be."""
+def as_code(script: Script, placed: Placed, name: str) -> str:
+    """What to say where the word of a reference or variable is code of a program; empty where it is not known to be.
+    `name` is the variable that has the value.
+    """
     words = script.commands[placed.command] if placed.command < len(script.commands) else ()
     if placed.word < 0 and not reads_code_from_stdin(words):
         return ""

@@ -12,7 +12,7 @@ from sagactl.definition.code_places import code_places, program_places, reads_co
 from sagactl.definition.diagnostics import Problem, Source, shown
 from sagactl.definition.param_rules import type_of
 from sagactl.definition.references import output_names
-from sagactl.definition.sites import Site, sites
+from sagactl.definition.sites import Commands, Site
 from sagactl.definition.tree import Node
 from sagactl.model import Phase
 from sagactl.template import Reference, TemplateError, parse, references
@@ -38,13 +38,13 @@ _PIPE = re.compile(
 """Quotes, comments, `||`, `>|` and patterns of `case` are passed over."""
 
 
-def problems_of_lint(source: Source, root: Node) -> Iterator[Problem]:
+def problems_of_lint(source: Source, root: Node, all_commands: Sequence[Commands]) -> Iterator[Problem]:
     """References in what interpreters run as code (errors), and warnings about the text of commands."""
     yield from _constants(source, root)
     yield from _placeholders(source, root.under("env").values())
-    for step in root.under_items("steps"):
+    for step, commands in zip(root.under_items("steps"), all_commands, strict=True):
         yield from _placeholders(source, step.under("env").values())
-        for site in sites(root, step):
+        for site in commands:
             words = [item.text for item in site.run.items]
             if len(words) <= WORDS_MAX:
                 yield from _code(source, site, words)
@@ -135,10 +135,15 @@ def _references(text: str) -> tuple[Reference, ...]:
 
 
 def _options(root: Node, site: Site, words: Sequence[str]) -> Iterator[Problem]:
-    """Arguments that are wholly one string of anyone's choice: with `-` first, it would be read as an option."""
+    """Arguments that are wholly one string of anyone's choice: with `-` first, it would be read as an option. Not where
+    it would be run, which is an error already.
+    """
     options_end = words.index("--") if "--" in words else len(words)
-    for at, word in enumerate(words[:options_end]):
-        if at == 0 or not word.startswith("${") or not _references(word):
+    suspects = [at for at, word in enumerate(words[:options_end]) if at and word.startswith("${") and _references(word)]
+    run = code_places(words) | program_places(words) if suspects else set()
+    for at in suspects:
+        word = words[at]
+        if at in run:
             continue
         match parse(word):
             case [Reference(env="") as found] if _is_free(root, found):

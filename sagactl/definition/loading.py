@@ -9,13 +9,16 @@ from itertools import chain, islice
 
 from sagactl.definition.diagnostics import DefinitionError, Diagnostic, Problem, Severity
 from sagactl.definition.effects import problems_of_effects
+from sagactl.definition.idle import problems_of_idle
 from sagactl.definition.lint import problems_of_lint
 from sagactl.definition.normalising import normalise
 from sagactl.definition.reading import read
 from sagactl.definition.references import problems_of_references
 from sagactl.definition.rules import problems_of_rules
 from sagactl.definition.shape import problems_of_shape
+from sagactl.definition.sites import sites
 from sagactl.definition.tree import Node
+from sagactl.definition.variables import problems_of_variables
 from sagactl.model import Definition
 
 STEPS_MAX = 1000
@@ -26,7 +29,8 @@ which take seconds."""
 REFERENCES = ("SG401", "SG402", "SG403", "SG404")
 UNUSED = ("SG506", "SG507")
 """What seems unused may be what a reference with a slip in it meant."""
-RULES = (problems_of_rules, problems_of_references, problems_of_lint, problems_of_effects)
+RULES = (problems_of_rules, problems_of_references, problems_of_lint, problems_of_effects, problems_of_idle,
+         problems_of_variables)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,8 @@ def _judged(data: bytes, file: str) -> tuple[Node, tuple[Diagnostic, ...]]:
     first = (*problems, *islice(problems_of_shape(root), PROBLEMS_MAX))
     _cut(root)
     spoilt = {problem.span.start for problem in first}
-    rest = chain.from_iterable(rules(source, root) for rules in RULES)
+    commands = sites(root)
+    rest = chain.from_iterable(rules(source, root, commands) for rules in RULES)
     told = (*first, *_limited(problem for problem in rest if problem.span.start not in spoilt))
     slips = any(problem.code in REFERENCES for problem in told)
     return root, source.diagnose(problem for problem in told if not (slips and problem.code in UNUSED))

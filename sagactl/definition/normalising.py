@@ -9,7 +9,7 @@ from sagactl.definition.durations import seconds
 from sagactl.definition.graph import id_of, needs_of, places
 from sagactl.definition.param_rules import type_of
 from sagactl.definition.rules import on_failure
-from sagactl.definition.sites import Site, sites
+from sagactl.definition.sites import Commands, Site, is_repeatable, sites
 from sagactl.definition.tree import Node
 from sagactl.model import (
     Argv,
@@ -51,8 +51,8 @@ def normalise(root: Node) -> Definition:
         },
         timeout_s=seconds(timeout.string) if timeout else None,
         steps=tuple(
-            _step(root, step, tuple(id_of(steps[need]) for need in needed))
-            for step, needed in zip(steps, needs, strict=True)
+            _step(root, step, commands, tuple(id_of(steps[need]) for need in needed))
+            for step, commands, needed in zip(steps, sites(root), needs, strict=True)
         ),
     )
 
@@ -65,8 +65,8 @@ def _param(rule: Node) -> Mapping[str, Any]:
     return plain
 
 
-def _step(root: Node, step: Node, needs: tuple[str, ...]) -> Step:
-    commands = {site.phase: _command(site) for site in sites(root, step)}
+def _step(root: Node, step: Node, found: Commands, needs: tuple[str, ...]) -> Step:
+    commands = {site.phase: _command(site) for site in found}
     return Step(
         id=id_of(step),
         description=_string(step, "description"),
@@ -94,8 +94,7 @@ def _on_interrupt(step: Node) -> OnInterrupt:
     """The step's own word; else `retry` where the step itself (no default) calls its action safe to repeat."""
     if node := step.get("on_interrupt"):
         return OnInterrupt(node.string)
-    retries = step.get("max_retries") or step.under("action").get("max_retries")
-    return OnInterrupt.RETRY if retries and retries.value else OnInterrupt.ESCALATE
+    return OnInterrupt.RETRY if is_repeatable(step) else OnInterrupt.ESCALATE
 
 
 def _command(site: Site) -> Command:

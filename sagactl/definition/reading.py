@@ -27,6 +27,7 @@ NODES_MAX = 50_000
 SCALAR_BYTES_MAX = 64 * 1024
 """The limits of language.md: far above what a person writes, far below what hurts."""
 
+SHOWN_MAX = 80
 PROBLEMS_MAX = 200
 """A hostile file has 50,000 problems; nobody reads more."""
 NUMBER_CHARACTERS_MAX = 300
@@ -34,8 +35,12 @@ NUMBER_CHARACTERS_MAX = 300
 
 LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_CONTROL = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-"""Also the line ends of YAML 1.1 that 1.2 dropped (NEL, LS, PS), surrogates, and a byte order mark in mid-file."""
+_CONTROL_ASCII = "[^\t\n\r -~]"
+_CONTROL = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+"""Compiled where it is needed, which takes 4 ms. The line ends of YAML 1.1 that 1.2 dropped (NEL, LS, PS), surrogates,
+and a byte order mark in mid-file are among them.
+"""
+_DEEPER = {yaml.SequenceStartEvent: 1, yaml.MappingStartEvent: 1, yaml.SequenceEndEvent: -1, yaml.MappingEndEvent: -1}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
 _WORDS: dict[str, Scalar] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
@@ -103,7 +108,7 @@ def _decode(data: bytes, file: str) -> Source:
         before = data[: error.start].decode("utf-8").removeprefix("\ufeff")
         message = f"byte {error.start + 1:,} is not UTF-8"
         raise refuse("SG102", before, len(before), message, "save the file as UTF-8") from None
-    if found := _CONTROL.search(text):
+    if found := re.search(_CONTROL_ASCII if text.isascii() else _CONTROL, text):
         at = found.start()
         message = f"control character U+{ord(text[at]):04X}"
         raise refuse("SG103", text, at, message, "in a string in double quotes it can be written with a backslash")
@@ -128,8 +133,9 @@ class _Reader:
                                       "one file holds one document: keep each in a file of its own")
                 self._refuse_directives(event)
                 root = self._node(next(self.events))
-        if root is None or (root.value is None and root.span.start == root.span.end):
-            raise _unreadable("SG113", Span(start=0, end=0), "the file is empty",
+        if root is None or (root.value is None and not root.broken):
+            told = f"the file holds nothing but {shown(root.text)}" if root and root.text else "the file is empty"
+            raise _unreadable("SG113", root.span if root else Span(start=0, end=0), told,
                               "a definition begins with `saga: NAME` and `steps:`")
         return root
 
@@ -138,15 +144,11 @@ class _Reader:
         depth = nodes = 0
         try:
             for event in yaml.parse(self.source.text, Loader=loader):
-                if isinstance(event, yaml.NodeEvent):
-                    nodes += 1
+                nodes += isinstance(event, yaml.NodeEvent)
                 if nodes > NODES_MAX:
                     raise _unreadable("SG106", _span(event), f"more than {NODES_MAX:,} values in one file",
                                       "keep what is not part of the saga in a file of its own")
-                if isinstance(event, yaml.CollectionStartEvent):
-                    depth += 1
-                elif isinstance(event, yaml.CollectionEndEvent):
-                    depth -= 1
+                depth += _DEEPER.get(type(event), 0)
                 if depth > DEPTH_MAX:
                     raise _unreadable("SG105", _span(event), f"nested more than {DEPTH_MAX} deep",
                                       "no definition needs that: look for brackets that are never closed")
@@ -165,18 +167,22 @@ class _Reader:
 
     def _node(self, event: Any, key: Span | None = None) -> Node:
         span = _span(event)
-        self._refuse_properties(event, span)
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_properties(event, span)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, span, key)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(span, key)
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(span, key)
-        if isinstance(event, yaml.AliasEvent):
-            return Node(value=None, span=span, key=key, broken=True)
+        return Node(value=None, span=span, key=key, broken=True)
+
+    def _scalar(self, event: Any, span: Span, key: Span | None) -> Node:
         text = event.value
-        if len(text.encode("utf-8", "surrogatepass")) > SCALAR_BYTES_MAX:
+        if len(text) > SCALAR_BYTES_MAX // 4 and len(text.encode("utf-8", "surrogatepass")) > SCALAR_BYTES_MAX:
             raise _unreadable("SG107", span, f"a text of more than {SCALAR_BYTES_MAX // 1024} KiB",
                               "keep it in a file of its own and name that file")
-        if found := re.search("[\0\ud800-\udfff]", text):
+        if ("\0" in text or not text.isascii()) and (found := re.search("[\0\ud800-\udfff]", text)):
             self._problem("SG103", span, f"the string holds U+{ord(found[0]):04X}, which no command can be given")
         return Node(value=resolve(text) if event.implicit[0] else text, span=span, key=key, text=text)
 
@@ -192,6 +198,8 @@ class _Reader:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             name = self._node(event)
             node = self._node(next(self.events), name.span)
+            if name.text and event.implicit[0] and node.span.start <= name.span.end + 1:
+                name, node = self._parted(name, node)
             if not isinstance(event, yaml.ScalarEvent):
                 if not isinstance(event, yaml.AliasEvent):
                     self._problem("SG112", name.span, "a key is a string, not a list or a mapping",
@@ -209,6 +217,23 @@ class _Reader:
                 fields[name.text] = node
         broken = any(each.code == "SG112" for each in self.problems[known:])
         return Node(value=fields, span=Span(start=span.start, end=_span(event).end), key=key, broken=broken)
+
+    def _parted(self, name: Node, node: Node) -> tuple[Node, Node]:
+        """The key and the value that are meant by `{id:a}`, which to YAML is a key `id:a` without a value."""
+        found = re.fullmatch(r"""([A-Za-z_][\w-]*):((["']?)([^\s:/"'][^"']*)\3)""", name.text)
+        if node.span.start < node.span.end:  # PyYAML's own parser takes `{a:[b]}`, libyaml's does not
+            written = self.source.text[node.span.start : node.span.end][:SHOWN_MAX]
+            self._problem("SG104", Span(start=name.span.end, end=name.span.end + 1),
+                          "a space is missing after the colon", f"write `{name.text}: {written}`")
+            return name, node
+        if found is None or self.source.text.startswith(":", name.span.end):
+            return name, node
+        colon = name.span.start + found.end(1)
+        self._problem("SG104", Span(start=colon, end=colon + 1), "a space is missing after the colon",
+                      f"write `{found[1]}: {found[2][:SHOWN_MAX]}`")
+        value, span = found[4] if found[3] else resolve(found[4]), Span(start=colon + 1, end=name.span.end)
+        key = Span(start=name.span.start, end=colon)
+        return Node(value=found[1], span=key, text=found[1]), Node(value=value, span=span, key=key, text=found[4])
 
     def _refuse_properties(self, event: Any, span: Span) -> None:
         if isinstance(event, yaml.AliasEvent):

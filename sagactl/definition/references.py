@@ -16,7 +16,7 @@ from sagactl.definition.code_places import FIXED
 from sagactl.definition.diagnostics import LINE_SHOWN_MAX, Problem, Source, Span, closest, did_you_mean, shown
 from sagactl.definition.graph import before, id_of, needs_of, places
 from sagactl.definition.rules import on_failure
-from sagactl.definition.sites import Site, sites
+from sagactl.definition.sites import Commands, Site
 from sagactl.definition.tree import Node
 from sagactl.model import OnFailure, Phase
 from sagactl.template import Reference, TemplateError, references
@@ -34,11 +34,11 @@ _FORMS = "write ${params.X}, ${steps.S.outputs.O}, ${saga.id} or ${env.X}, or $$
 _NAMES = "a name is of lower-case letters, digits and `_`: write the one that the step declares"
 
 
-def problems_of_references(source: Source, root: Node) -> Iterator[Problem]:
+def problems_of_references(source: Source, root: Node, all_commands: Sequence[Commands]) -> Iterator[Problem]:
     """Everything that is wrong with any reference, and references in scripts."""
     known = _Known.of(root)
-    for place, step in enumerate(known.steps):
-        for site in sites(root, step):
+    for place, (step, commands) in enumerate(zip(known.steps, all_commands, strict=True)):
+        for site in commands:
             checker = _Checker(source, known, place, own=site.phase is not Phase.ACTION)
             yield from checker.site(site)
         known.of_step.clear()
@@ -51,7 +51,8 @@ def problems_of_references(source: Source, root: Node) -> Iterator[Problem]:
 class _Known:
     """What references can name. `earlier` is None where steps need each other in a circle."""
 
-    params: Mapping[str, Node]
+    params: Mapping[str, Node] | None
+    """None where what stands there could not be read as parameters."""
     steps: Sequence[Node]
     place_of: Mapping[str, int]
     earlier: Sequence[int] | None
@@ -75,14 +76,15 @@ class _Known:
             earlier = None
         skippable = frozenset(i for i, step in enumerate(steps) if on_failure(root, step) is OnFailure.CONTINUE)
         repeated = frozenset(id_of(step) for i, step in enumerate(steps) if place_of.get(id_of(step), i) != i)
-        return cls(params=root.under("params"), steps=steps, place_of=place_of, earlier=earlier, skippable=skippable,
+        params = None if root.is_unclear("params", dict) else root.under("params")
+        return cls(params=params, steps=steps, place_of=place_of, earlier=earlier, skippable=skippable,
                    repeated=repeated, read={}, settled=set(), of_step=set())
 
     def has(self, text: str) -> bool:
         """Does a text that is no reference name what is there? Then that has a name which is an error already."""
         found = _OF_A_NAME.fullmatch(text)
         if found is None or found["param"]:
-            return found is not None and found["param"] in self.params
+            return found is not None and (self.params is None or found["param"] in self.params)
         return found["step"] in self.place_of and found["output"] in output_names(
             self.steps[self.place_of[found["step"]]])
 
@@ -130,7 +132,7 @@ class _Checker:
         if not isinstance(found, Reference):
             yield Problem(code="SG401", span=span, message=f"{shown(found)} is no reference",
                           help=_meant(found, self.known))
-        elif found.param and found.param not in self.known.params:
+        elif found.param and self.known.params is not None and found.param not in self.known.params:
             message = f"there is no parameter {shown(found.param)}"
             hint = did_you_mean(found.param, self.known.params, "parameters") if self.known.params else \
                 f"declare it at the top: `params: {{{found.param}: {{type: string}}}}`"
@@ -156,7 +158,8 @@ class _Checker:
                           help=did_you_mean(found.step, self.known.place_of, "steps"))
             return
         outputs = output_names(self.known.steps[other])
-        if found.output not in outputs and found.step in self.known.repeated:
+        unclear = self.known.steps[other].is_unclear("outputs", dict, tuple)
+        if found.output not in outputs and (unclear or found.step in self.known.repeated):
             return
         if found.output not in outputs:
             hint = did_you_mean(found.output, outputs, f"outputs of `{found.step}`")
@@ -247,7 +250,7 @@ def _meant(text: str, known: _Known) -> str:
         return f"write {written}" if written != text else _NAMES
     if len(above) == 1 and above[0] in known.place_of and last in output_names(known.steps[known.place_of[above[0]]]):
         return f"write ${{steps.{above[0]}.outputs.{last}}}"
-    if last.lower() in known.params and (not above or above[0] in _PARAMS):
+    if last.lower() in (known.params or ()) and (not above or above[0] in _PARAMS):
         return f"write ${{params.{last.lower()}}}"
     return _FORMS
 

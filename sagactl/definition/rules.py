@@ -11,7 +11,7 @@ from graphlib import CycleError
 from sagactl.definition.diagnostics import Note, Problem, Source, did_you_mean, shown
 from sagactl.definition.graph import before, id_of, named, needs_of, places, problems_of_needs
 from sagactl.definition.param_rules import problems_of_params
-from sagactl.definition.sites import OF_THE_ACTION
+from sagactl.definition.sites import OF_THE_ACTION, Commands
 from sagactl.definition.tree import Node
 from sagactl.model import OnFailure
 
@@ -20,7 +20,7 @@ _NOTHING = ("none", "no", "yes", "null", "nil", "nothing", "n/a", "na", "skip", 
 _MANUAL = ("manual", "manuel", "manually", "human", "person", "operator")
 
 
-def problems_of_rules(_: Source, root: Node) -> Iterator[Problem]:
+def problems_of_rules(_: Source, root: Node, __: Sequence[Commands]) -> Iterator[Problem]:
     """All problems between fields, references excepted (references.py)."""
     steps = root.under_items("steps")
     place_of = places(steps)
@@ -92,7 +92,7 @@ def _undo_of_what_goes_on(root: Node, step: Node, name: str) -> Iterator[Problem
 
 def _secrets(root: Node, step: Node) -> Iterator[Problem]:
     declared = root.under("secrets")
-    for item in step.under_items("secrets"):
+    for item in () if root.is_unclear("secrets", dict) else step.under_items("secrets"):
         if item.string and item.string not in declared:
             name = item.string if len(item.string) <= 80 else "NAME"
             declaring = f"declare it at the top: `secrets: {{{name}: {{env: {name}}}}}`"

@@ -23,6 +23,7 @@ _BARE: Final = re.compile(
     r"|(?P<stop>[;&|)]|\((?!\())|(?P<text>[^\s;&|()<>'\"\\`$#]+|#)",
 )
 _DOUBLE: Final = re.compile(_SHARED + r'|(?P<over>")|(?P<text>[^"\\`$]+|\$(?=["\s/.,;:%]))')
+_VARIABLE: Final = re.compile(r"\$\w+|\$\{\w+\}")
 _NOT_PLAIN: Final = re.compile(rf"[`\\]|\$(?!\w|\{{\w+\}}|[\s/.,;:%]|{REFERENCE.pattern[2:]})")
 
 
@@ -45,16 +46,21 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """The commands of a script as words without quotes, and its references by their offset."""
+    """The commands of a script as words without quotes. By their offset, its references, and the variables that the
+    shell replaces, as they are written.
+    """
 
     commands: tuple[tuple[str, ...], ...]
     placed: dict[int, Placed]
+    variables: dict[int, tuple[str, Placed]]
 
 
 def read(text: str) -> Script | None:
     """The script, or None where it is not plain enough."""
     reader = _Reader(text)
-    return Script(commands=tuple(map(tuple, reader.commands)), placed=reader.placed) if reader.read() else None
+    if not reader.read():
+        return None
+    return Script(commands=tuple(map(tuple, reader.commands)), placed=reader.placed, variables=reader.variables)
 
 
 class _Reader:
@@ -65,6 +71,7 @@ class _Reader:
         self.at = 0
         self.commands: list[list[str]] = [[]]
         self.placed: dict[int, Placed] = {}
+        self.variables: dict[int, tuple[str, Placed]] = {}
         self.word: str | None = None
         self.target = False
         self.here: list[tuple[str, str, str, int]] = []
@@ -95,13 +102,14 @@ class _Reader:
     def piece(self, found: re.Match[str], quoting: Quoting) -> None:
         match found.lastgroup:
             case "reference":
-                self.place(found.start(), quoting)
+                self.placed[found.start()] = self.place(quoting)
                 self.add(found[0])
             case "single":
                 for each in REFERENCE.finditer(found[0]):
-                    self.place(found.start() + each.start(), Quoting.SINGLE)
+                    self.placed[found.start() + each.start()] = self.place(Quoting.SINGLE)
                 self.add(found[0][1:-1])
             case "variable":
+                self.variables[found.start()] = (found[0], self.place(quoting))
                 self.add(UNKNOWN)
             case "escaped":
                 if found[0] != "\\\n":
@@ -132,15 +140,18 @@ class _Reader:
         body = self.text[self.at : over.start()]
         if not quotes and _NOT_PLAIN.search(body):
             return False
+        place = Placed(quoting=Quoting.HERE_QUOTED if quotes else Quoting.HERE, command=command, word=-1)
         for each in REFERENCE.finditer(body):
-            self.placed[self.at + each.start()] = Placed(
-                quoting=Quoting.HERE_QUOTED if quotes else Quoting.HERE, command=command, word=-1)
+            self.placed[self.at + each.start()] = place
+        for each in _VARIABLE.finditer(body) if not quotes else ():
+            self.variables[self.at + each.start()] = (each[0], place)
         self.at = over.end()
         return True
 
-    def place(self, offset: int, quoting: Quoting) -> None:
+    def place(self, quoting: Quoting) -> Placed:
+        """Where the word that is being read stands."""
         word = -1 if self.target else len(self.commands[-1])
-        self.placed[offset] = Placed(quoting=quoting, command=len(self.commands) - 1, word=word)
+        return Placed(quoting=quoting, command=len(self.commands) - 1, word=word)
 
     def add(self, text: str) -> None:
         self.word = (self.word or "") + text

@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sagactl.definition.applying import Broken, canonical, differences, schema
+from sagactl.definition.applying import Broken, differences, schema
 from sagactl.definition.diagnostics import Note, Problem, Span, shown
 from sagactl.definition.fields import mend
 from sagactl.definition.tree import Node
+from sagactl.definition.values import canonical
 
 __all__ = ["problems_of_shape", "schema"]
 
@@ -29,8 +30,8 @@ _MISSING = {
 
 
 def problems_of_shape(root: Node) -> Iterator[Problem]:
-    """Every place where the tree is not what the schema asks for, one problem each. Imports jsonschema, which takes
-    40 ms. Where a field has the wrong name, the tree is mended.
+    """Every place where the tree is not what the schema asks for, one problem each. Where a field has the wrong
+    name, the tree is mended.
     """
     problems, unsure = mend(root, schema())
     yield from problems

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sagactl.definition.tree import Node
 from sagactl.model import Phase
@@ -31,17 +32,34 @@ class Site:
     cwd: Node | None
 
 
-def sites(root: Node, step: Node) -> tuple[Site, ...]:
-    """The commands of a step, action first. A manual undo and `none` are no commands."""
-    return tuple(site for phase in Phase if (site := _site(root, step, phase)))
+Commands: TypeAlias = tuple[Site, ...]
+"""Those of one step, action first. A manual undo and `none` are no commands."""
 
 
-def _site(root: Node, step: Node, phase: Phase) -> Site | None:
+def sites(root: Node) -> list[Commands]:
+    """The commands of each step."""
+    defaults = {name: value for name, value in root.under("defaults").items() if name in TUNING}
+    steps = root.under_items("steps")
+    return [tuple(site for phase in Phase if (site := _site(root, defaults, step, phase))) for step in steps]
+
+
+def retries(site: Site) -> bool:
+    """Is a command tried again? Undo and check are, unless somebody says otherwise."""
+    said = site.settings.get("max_retries")
+    return site.phase is not Phase.ACTION if said is None else said.value != 0
+
+
+def is_repeatable(step: Node) -> bool:
+    """Does the step itself (no default) call its action safe to repeat, by giving it retries?"""
+    said = step.get("max_retries") or step.under("action").get("max_retries")
+    return said is not None and bool(said.value)
+
+
+def _site(root: Node, defaults: Mapping[str, Node], step: Node, phase: Phase) -> Site | None:
     node = step.get(phase)
     if node is None or (phase is Phase.UNDO and (node.value == "none" or node.get("manual"))):
         return None
     own = node.fields
-    defaults = {name: value for name, value in root.under("defaults").items() if name in TUNING}
     of_step = {name: step.fields[name] for name in OF_THE_ACTION if phase is Phase.ACTION and name in step.fields}
     of_command = {name: own[name] for name in OF_THE_ACTION if name in own}
     return Site(

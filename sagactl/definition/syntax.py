@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from sagactl.definition.diagnostics import Note, Problem, Span, shown
 from sagactl.definition.faults import CLOSING, KEY_LINE, SEEN_MAX, Fault, as_value, in_quotes, problem, quoted, unknown
+from sagactl.definition.slips import closed_below, tight_bracket
 
 _TIGHT_KEY = re.compile(r"(?P<before>[ ]*(?:-[ ]+)*)(?P<key>[A-Za-z_][\w-]*):(?P<value>[^\s/].*)$")
 
@@ -18,6 +19,8 @@ _TIGHT_KEY = re.compile(r"(?P<before>[ ]*(?:-[ ]+)*)(?P<key>[A-Za-z_][\w-]*):(?P
 def explained(text: str, said: str, at: int, start: int) -> Problem:
     """The problem of a text in which a parser `said` something at `at`, reading what begins at `start`."""
     fault = Fault(text=text, at=min(at, len(text)), start=min(start, at, len(text)))
+    if told := tight_bracket(fault) or (None if "quoted scalar" in said else closed_below(fault)):
+        return told
     explain = next((function for pattern, function in _WORDS if re.search(pattern, said)), unknown)
     return explain(fault)
 

@@ -14,6 +14,7 @@ _UNITS_MS = {
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3_600_000),
     **dict.fromkeys(("d", "day", "days"), 86_400_000),
 }
+LONGEST = "9999h"
 _NUMBER = r"\d{1,9}(?:\.\d{1,3})?"
 
 
@@ -31,8 +32,7 @@ def duration_help(node: Node, title: str) -> str:
     parts = re.findall(rf"({_NUMBER})\s*([a-z]*)", text, re.ASCII)
     rest = re.sub(rf"{_NUMBER}\s*[a-z]*[\s,]*", "", text, flags=re.ASCII)
     if parts and not rest and all(unit in _UNITS_MS for _, unit in parts):
-        written = _written(round(sum(float(number) * _UNITS_MS[unit] for number, unit in parts)))
-        return f"write `{written}`" if written else _at_least(title)
+        return _rewritten(round(sum(float(number) * _UNITS_MS[unit] for number, unit in parts)), title)
     return "no time means for ever: write a long one, as `24h`" if text in _FOR_EVER else ""
 
 
@@ -43,8 +43,10 @@ def _at_least(title: str) -> str:
     return "no time means for ever: write a long one, as `24h`" if "over zero" in title else "write `0s`"
 
 
-def _written(milliseconds: int) -> str:
-    """A time as the language writes it; empty for none."""
+def _rewritten(milliseconds: int, title: str) -> str:
+    """What to write for a time."""
+    if not milliseconds:
+        return _at_least(title)
     text = ""
     for unit_ms, unit in ((3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")):
         count, milliseconds = divmod(milliseconds, unit_ms)
@@ -52,5 +54,5 @@ def _written(milliseconds: int) -> str:
     try:
         seconds(text)
     except ValueError:
-        return "9999h" if text else ""
-    return text
+        return f"no duration is longer than `{LONGEST}`"
+    return f"write `{text}`"

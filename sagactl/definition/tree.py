@@ -15,9 +15,12 @@ from sagactl.definition.diagnostics import Span
 Scalar: TypeAlias = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Node:
-    """One value. `span` is where it stands, `key` where its key does; `text` is a scalar as its author typed it."""
+    """One value. `span` is where it stands, `key` where its key does; `text` is a scalar as its author typed it.
+
+    Not frozen: a file has thousands, frozen ones take twice as long to make, and mappings are mended in place anyway.
+    """
 
     value: Scalar | dict[str, Node] | tuple[Node, ...]
     span: Span
@@ -48,7 +51,7 @@ class Node:
         return self.key or (first and first.key) or self.span
 
     def get(self, name: str) -> Node | None:
-        return self.fields.get(name)
+        return self.value.get(name) if isinstance(self.value, dict) else None
 
     def under(self, name: str) -> Mapping[str, Node]:
         """The fields of the field `name`; none where there is no such mapping."""
@@ -59,6 +62,13 @@ class Node:
         """The items of the field `name`; none where there is no such list."""
         found = self.get(name)
         return found.items if found else ()
+
+    def is_unclear(self, name: str, *kinds: type) -> bool:
+        """Is the field there, and of none of these kinds or not read as a whole? That has been reported, and what is
+        missing in it may be meant by it.
+        """
+        found = self.get(name)
+        return found is not None and (found.broken or not isinstance(found.value, kinds))
 
     def rename(self, name: str, other: str) -> None:
         """Have a field under another name, in its place."""

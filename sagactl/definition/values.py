@@ -1,7 +1,6 @@
 """Does a value fit the rule of its parameter? The JSON Schema meaning of nine keywords, in our own words.
 
-Not jsonschema: it takes 75 ms to import, which every run would pay, and has its own ideas of integers and NaN. A rule
-or a part of one that is malformed asks for nothing: it has been reported before.
+A rule or a part of one that is malformed asks for nothing: it has been reported before.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sagactl.definition.cpu import within
 from sagactl.definition.diagnostics import shown
 
 PATTERN_BYTES_MAX = 4096
-"""A longer string is not put to a pattern: regular expressions can take exponential time."""
+PATTERN_CPU_S = 1.0
+"""A longer string is not put to a pattern, and none for longer: regular expressions can take exponential time."""
 
 
 def _is_number(value: Any) -> bool:
@@ -42,7 +43,7 @@ def complaint(value: Any, rule: Mapping[str, Any]) -> str:
     known = _TYPES.get(str(rule.get("type")))
     if known and not known[1](value):
         return f"must be {known[0]}"
-    if isinstance(rule.get("enum"), (list, tuple)) and _canonical(value) not in map(_canonical, rule["enum"]):
+    if isinstance(rule.get("enum"), (list, tuple)) and canonical(value) not in map(canonical, rule["enum"]):
         return "must be one of " + ", ".join(shown(each) for each in rule["enum"][:20])
     if isinstance(value, str):
         return _of_string(value, rule)
@@ -86,10 +87,25 @@ def _of_string(value: str, rule: Mapping[str, Any]) -> str:
         return ""
     if len(value.encode("utf-8", "surrogatepass")) > PATTERN_BYTES_MAX:
         return f"must have at most {PATTERN_BYTES_MAX // 1024} KiB, as it has a pattern"
-    return "" if compiled(rule["pattern"]).fullmatch(value) else f"must match `{rule['pattern']}` as a whole"
+    try:
+        matches = within(PATTERN_CPU_S, lambda: compiled(rule["pattern"]).fullmatch(value) is not None)
+    except TimeoutError:
+        return f"takes too long to put to `{rule['pattern']}`: write that without repeats within repeats, as `(a+)+`"
+    return "" if matches else f"must match `{rule['pattern']}` as a whole"
 
 
-def _canonical(value: Any) -> str:
-    """Equal for equal JSON values, as JSON Schema counts: 1 and 1.0 are equal, 1 and true are not."""
-    whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return json.dumps(whole, sort_keys=True)
+def canonical(value: Any) -> str:
+    """Equal for equal JSON values, as JSON Schema counts: 1 and 1.0 are equal at any depth, 1 and true are not."""
+    return json.dumps(_whole(value), sort_keys=True)
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list() | tuple():
+            return [_whole(item) for item in value]
+        case Mapping():
+            return {name: _whole(item) for name, item in value.items()}
+        case _:
+            return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -74,6 +75,23 @@ def test_a_long_line_is_cut_around_the_caret() -> None:
     lines = found.render().splitlines()
     assert max(map(len, lines)) < 200
     assert lines[3][lines[4].index("^") :].startswith("xyz")
+
+
+def test_a_long_line_with_two_places_is_cut_for_each() -> None:
+    text = one(f"action: [x], undo_if_failed: true, description: '{'x' * 200}'").replace("undo: none, ", "")
+    (found,) = diagnostics(text.replace("'}", "', undo: none}"))
+    lines = [line.partition("| ")[2] for line in found.render().splitlines()]
+    marked = [(above[mark.start(1) :], mark[1]) for above, line in itertools.pairwise(lines)
+              if (mark := re.match(r" *(\^{2,}|-{2,})", line))]
+    assert [(text.startswith(name), len(sign)) for (text, sign), name in zip(marked, ("undo_if_failed", "none"), strict=True)] == \
+        [(True, len("undo_if_failed")), (True, len("none"))]
+
+
+@pytest.mark.parametrize(("before", "cells"), [("e\u0301", 1), ("\u0e01\u0e49", 1), ("\u4e16", 2), ("a\u20dd", 1), ("a\u200d", 2), ("é", 1)])
+def test_a_caret_counts_the_cells_of_a_terminal(before: str, cells: int) -> None:
+    plain, other = (diagnostics(one(f"description: '{text}', action: [x], xyz: 1"))[0].render() for text in ("", before))
+    carets = [lines.splitlines()[4].index("^") for lines in (plain, other)]
+    assert carets[1] - carets[0] == cells, "what is not printed as itself is shown as one `�`"
 
 
 def test_a_message_shows_no_more_than_anyone_reads() -> None:

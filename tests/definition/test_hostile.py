@@ -26,6 +26,7 @@ def listed(name: str, count: int) -> str:
     return ", ".join(f"{name}{i}" for i in range(count))
 
 
+VALUE = "saga: s\nparams: {p: {type: string}}\nenv: {V: '${params.p}'}\nsteps:\n"
 ENV = ", ".join(f"V{i}: '${{steps.s0.outputs.o}}'" for i in range(256))
 NO_ENV = ", ".join(f"V{i}: x" for i in range(256))
 FILES = {
@@ -47,6 +48,10 @@ FILES = {
     "values of another kind": HEAD + steps(1000, "action: [[], [], {}], timeout: [], needs: 7"),
     "a duration of digits": HEAD + steps(300, f"action: x, timeout: {'1' * 39}x"),
     "keys that stand twice": "{" + "a: 1, " * 24_000 + "}",
+    "variables in a script": VALUE + steps(48, "action: 'echo " + "$V " * 6500 + "'"),
+    "variables in code": VALUE + steps(48, "action: 'sh -c \"" + "$V " * 6500 + "\"'"),
+    "code of shells": VALUE + steps(48, "action: '" + 'sh -c "$V" x;' * 1300 + "'"),
+    "shells on an argv": VALUE + steps(48, f"action: [{'sh, $V, ' * 490}x]"),
     "pipes": HEAD + steps(1, f"outputs: [o], action: '{'(a|b) ' * 10_000}'"),
     "braces": HEAD + steps(1, f"action: [x, '{'${{x}} ' * 9_000}']"),
 }

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from sagactl.definition import values
 from sagactl.definition.diagnostics import DefinitionError
 from sagactl.definition.parameters import bind, parse_params_file
 from sagactl.errors import InvalidError
@@ -53,6 +57,22 @@ def test_a_value_that_does_not_fit_is_named_with_what_it_must_be(rule: str, valu
         bind(saga(f"p: {{{rule}}}"), {"p": value})
     assert told in caught.value.message
     assert "  p " in caught.value.message
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(a*)*b", "a*a*a*a*a*a*a*b"])
+def test_a_pattern_that_takes_for_ever_is_ended(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "PATTERN_CPU_S", 0.1)
+    before = signal.getsignal(signal.SIGVTALRM)
+    with pytest.raises(InvalidError) as caught:
+        bind(saga(f"p: {{type: string, pattern: '{pattern}'}}"), {"p": "a" * 4000 + "!"})
+    assert f"p takes too long to put to `{pattern}`: write that without repeats within repeats" in caught.value.message
+    assert signal.getsignal(signal.SIGVTALRM) is before
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+
+
+def test_in_a_thread_a_pattern_is_put_to_a_value_without_a_limit() -> None:
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(bind, saga("p: {type: string, pattern: 'x+'}"), {"p": "xx"}).result() == {"p": "xx"}
 
 
 def test_a_value_nested_without_end_is_refused() -> None:

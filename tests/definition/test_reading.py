@@ -97,6 +97,28 @@ def test_what_the_language_does_not_accept_is_refused(data: bytes, code: str, lo
     assert refused(data, loader) == [code]
 
 
+@BOTH
+@pytest.mark.parametrize(("text", "value"), [
+    ("{a:b}", {"a": "b"}), ("{a:1, c: d}", {"a": 1, "c": "d"}), ("{a:'1'}", {"a": "1"}), ('{a:"x y"}', {"a": "x y"}),
+    ("[{a-b:c}]", [{"a-b": "c"}]),
+])  # fmt: skip
+def test_a_colon_without_a_space_is_told_and_read_as_it_is_meant(text: str, value: object, loader: type[Any]) -> None:
+    _, root, problems = read(text.encode(), "f.yaml", loader=loader)
+    assert root.plain() == value
+    assert [each.code for each in problems] == ["SG104"]
+
+
+@BOTH
+@pytest.mark.parametrize(("text", "value"), [
+    ("{http://x, a: b}", {"http://x": None, "a": "b"}), ("{a:b: c}", {"a:b": "c"}), ("{a:b: }", {"a:b": None}),
+    ("a:b:", {"a:b": None}), ("{'a:b'}", {"a:b": None}), ("{1:b}", {"1:b": None}), ('{"a":b}', {"a": "b"}),
+    ("a:\n- b", {"a": ["b"]}), ("{a:\n b}", {"a": "b"}), ("{a: , b: }", {"a": None, "b": None}),
+])  # fmt: skip
+def test_what_may_be_meant_as_it_stands_is_let_pass(text: str, value: object, loader: type[Any]) -> None:
+    _, root, problems = read(text.encode(), "f.yaml", loader=loader)
+    assert (root.plain(), problems) == (value, ())
+
+
 def test_a_byte_order_mark_and_the_directive_of_yaml_1_2_are_accepted() -> None:
     assert refused(b"\xef\xbb\xbfa: 1") == []
     assert refused(b"%YAML 1.2\n---\na: 1") == []

@@ -49,6 +49,10 @@ CERTAINTY = {
     "of itself, in the action": (two(f"undo: none, stdin: '{OUTPUT_A}'", "undo: none"), ["SG405"]),
     "of itself, in env of all three": (two(f"undo: none, env: {{A: '{OUTPUT_A}'}}", "undo: none"), ["SG405"]),
     "of itself, in the undo": (two(f"undo: [x, 'a{OUTPUT_A}']", "undo: none"), ["SG511"]),
+    "of itself, in the undo of what is safe to repeat": (
+        two(f"undo: [x, 'a{OUTPUT_A}'], max_retries: 1", "undo: none"), OK),
+    "of itself, in the undo of what is tried once by its own word": (
+        two(f"undo: [x, 'a{OUTPUT_A}'], max_retries: 0", "undo: none"), ["SG511"]),
     "of itself, in the undo, optional": (two("undo: [x, 'a${steps.a.outputs.o?}']", "undo: none"), OK),
     "of itself, in the undo after a check": (two(f"undo: [x, 'a{OUTPUT_A}'], check: [x]", "undo: none"), OK),
     "of itself, in the check": (two(f"undo: none, check: [x, 'a{OUTPUT_A}']", "undo: none"), OK),

@@ -138,19 +138,30 @@ def test_the_schema_and_the_reader_agree_on_durations(text: str) -> None:
     assert bool(re.fullmatch(pattern, text)) == bool(_DURATION.fullmatch(text))
 
 
-def test_jsonschema_is_imported_only_to_validate() -> None:
+def test_neither_loading_nor_binding_imports_jsonschema() -> None:
     code = (
         "import sys, sagactl.definition.loading as l, sagactl.definition.parameters as p;"
-        "assert 'jsonschema' not in sys.modules; d = l.load(sys.stdin.buffer.read(), 'f').definition;"
-        "assert 'jsonschema' in sys.modules; p.bind(d, {}); assert 'requests' not in sys.modules"
+        "p.bind(l.load(sys.stdin.buffer.read(), 'f').definition, {'a': 'b'}); l.check(b'saga: 3', 'f');"
+        "assert not {'jsonschema', 'requests'} & {*sys.modules}"
     )
-    subprocess.run([sys.executable, "-c", code], input=(HEAD + STEPS).encode(), check=True)
+    text = HEAD + STEPS + "params: {a: {type: string, pattern: b}}"
+    subprocess.run([sys.executable, "-c", code], input=text.encode(), check=True)
 
 
-def test_binding_needs_no_jsonschema() -> None:
-    code = (
-        "import sys; from sagactl.definition.parameters import bind; from sagactl.model import Definition;"
-        "bind(Definition(saga='s', steps=(), params={'a': {'type': 'string'}}), {'a': 'b'});"
-        "assert 'jsonschema' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+BUILT_IN = {"retry_delay": "1s", "retry_backoff": 2, "retry_max_delay": "1m", "retry_jitter": "none", "kill_after": "10s"}
+
+
+@pytest.mark.parametrize("part", ["step", "command_mapping", "defaults"])
+def test_the_defaults_of_the_schema_are_those_that_hold(part: str) -> None:
+    rules = schema()["$defs"][part]["properties"]
+    assert {name: rules[name].get("default") for name in BUILT_IN} == BUILT_IN
+    said = ", ".join(f"{name}: {value}" for name, value in BUILT_IN.items())
+    (bare,), (full,) = (definition(f"{HEAD}{STEPS[:-3]}{fields}}}]").steps for fields in ("", f", {said}"))
+    assert bare == full
+
+
+@pytest.mark.parametrize(("part", "name", "field"), list(properties()), ids=lambda each: each if isinstance(each, str) else "")
+def test_every_property_says_what_holds_without_it(part: str, name: str, field: dict[str, Any]) -> None:
+    required = schema().get("required", ()) if part == "saga" else schema()["$defs"][part].get("required", ())
+    said = re.search(r"Without (it|that|a default)\b|\bDefault: ", field["description"])
+    assert [name in required, "default" in field, said is not None].count(True) == 1, field["description"]

@@ -28,10 +28,11 @@ PIECES = ["\t", ":", ": ", "- ", "-", "[", "]", "{", "}", '"', "'", "|", ">", "&
 def told(text: str, loader: type[Any] = LOADER) -> Diagnostic | None:
     """What is said of a text that is no YAML; None of one that is."""
     try:
-        read(text.encode(), "f.yaml", loader=loader)
+        source, _, problems = read(text.encode(), "f.yaml", loader=loader)
+        found = source.diagnose(problems)
     except DefinitionError as error:
-        return next((each for each in error.diagnostics if each.code == "SG104"), None)
-    return None
+        found = error.diagnostics
+    return next((each for each in found if each.code == "SG104"), None)
 
 
 def damaged(draw: random.Random) -> str:
@@ -56,6 +57,10 @@ def test_no_word_of_a_parser_is_shown_and_few_faults_are_not_understood(loader: 
 @BOTH
 @pytest.mark.parametrize(("text", "message"), [
     ("a: [x, ${y}]", "within brackets, a value with a brace needs quotes"),
+    ("{a:b}", "a space is missing after the colon"),
+    ("{a:[b]}", "a space is missing after the colon"), ("[{a: x, b:{c: d}}]", "a space is missing after the colon"),
+    ('a: "b\nc: "d"', "the text in quotes that begins here ends lines below"),
+    ("[a, 'b]\n, 'c']", "the text in quotes that begins here ends lines below"),
     ("a: 'don't'", "a quoted text ends before this, so the value is over"),
     ("a:b\nc: d", "a space is missing after the colon"),
     ("a: b: c", "a second `: ` in one line"),

@@ -43,7 +43,7 @@ def progress(saga: Saga, event: e.Event, *, verbose: bool = False) -> str | None
             shown = f": {command_line(saga.by_id[event.step].command(attempt.phase))}" if verbose else ""
             return f"{event.step}: {attempt.phase} started{_of(saga, attempt)}{shown}"
         case e.AttemptEnded(ending=ending):
-            again = f", again in {event.retry_at_s - event.at_s:.1f}s" if event.retry_at_s is not None else ""
+            again = f", again in {max(0.0, event.retry_at_s - event.at_s):.1f}s" if event.retry_at_s is not None else ""
             return f"{event.step}: {event.phase} {_ended(event)} ({_took(ending)}{again})"
         case e.StepSkipped():
             return f"{event.step}: skipped"
