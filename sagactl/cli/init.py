@@ -31,7 +31,10 @@ def init(
     """
     starter = files("sagactl.cli").joinpath("starter.yaml").read_text("utf-8")
     if str(file) == "-":
-        result(starter.removesuffix("\n"))
+        if common.form is Form.HUMAN:
+            result(starter.removesuffix("\n"))
+        else:
+            json_line({"schema": 1, "written": [], "text": starter})
         hint(f"for editors: sagactl schema > {SCHEMA}")
         return 0
     if re.fullmatch(r"[\w./-]+", str(file), re.ASCII):

@@ -10,7 +10,7 @@ import typer
 from sagactl.cli.options import Common, Form
 from sagactl.cli.output import result
 from sagactl.cli.render.text import safe
-from sagactl.errors import NotFoundError
+from sagactl.errors import NotFoundError, UsageError
 
 NAME = "NAME"
 """Stands in a path for what authors name: `params.NAME.pattern`. It may be left out."""
@@ -21,6 +21,9 @@ NOTHING: Rule = {}
 def schema(
     field: Annotated[str | None, typer.Argument(metavar="[FIELD]", show_default=False,
                                                 help="One field, as steps.undo or params.pattern.")] = None,
+    of: Annotated[str | None, typer.Option("--of", metavar="COMMAND", show_default=False, help=(
+        "Instead, of what a command prints with -o json, or with -o jsonl: `run`, `compensate --dry-run`, exit_error."
+    ))] = None,
     *, common: Common,
 ) -> int:
     """Print the JSON Schema of definitions, for editors, or explain one field.
@@ -32,6 +35,11 @@ def schema(
     from sagactl.definition.shape import schema as whole
 
     indent = None if common.form is Form.JSONL else 2
+    if of is not None:
+        if field is not None:
+            raise UsageError("--of is a command's output, and FIELD a part of a definition", hint="say one of them")
+        result(dumps(_output_of(of, common.form), indent=indent, ensure_ascii=False))
+        return 0
     if common.quiet:
         for path, _, _ in every_field():
             if field is None or path.startswith(f"{find(field)[0]}."):
@@ -48,6 +56,15 @@ def schema(
         for line in _explained(path, rule, required=required):
             result(line)
     return 0
+
+
+def _output_of(command: str, form: Form) -> Rule:
+    """Raises NotFoundError."""
+    from sagactl.cli import shapes
+
+    if command == "exit_error":
+        return shapes.shape(command)
+    return shapes.shape_of(command, Form.JSON if form is Form.HUMAN else form)
 
 
 def find(field: str) -> tuple[str, Rule, bool]:

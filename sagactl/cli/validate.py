@@ -9,7 +9,7 @@ import typer
 
 from sagactl.cli.files import in_workflow, read_file
 from sagactl.cli.options import Common, Form
-from sagactl.cli.output import json_line, result, say
+from sagactl.cli.output import complain, json_line, result, say
 from sagactl.cli.render.text import safe
 from sagactl.errors import InvalidError, NotFoundError, UsageError
 
@@ -42,8 +42,7 @@ def validate(
         try:
             of_file = [each for each in check(read_file(file), name) if each.code not in unwanted]
         except NotFoundError as error:
-            say(error.message)
-            codes.add(error.exit_code)
+            codes.add(complain(error))
             continue
         found += of_file
         if of_file and (strict or any(each.severity == "error" for each in of_file)):

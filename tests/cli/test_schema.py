@@ -104,3 +104,15 @@ def test_every_field_that_the_examples_use_can_be_asked_for() -> None:
     used = {path for file in (ROOT / "sagas").glob("*.yaml") for path in walk(yaml.safe_load(file.read_text()))}
     assert {path for path in used if not path.endswith("NAME")} <= set(FIELDS)
     assert len(used) > 40
+
+
+def test_what_a_command_prints_has_a_schema_too(tmp_path: Path) -> None:
+    def of(*args: str) -> Any:
+        return Saga(tmp_path, "").args("schema", "--of", *args).stdout(ANY).exits(0).json
+
+    assert (of("list")["type"], of("list", "-o", "json")["type"]) == ("array", "array")
+    assert of("list", "-o", "jsonl") != of("list")
+    assert of("exit_error")["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "undos" in str(of("compensate --dry-run"))
+    Saga(tmp_path, "").args("schema", "--of", "lst").stderr("these have one: run").exits(4)
+    Saga(tmp_path, "").args("schema", "steps", "--of", "list").stderr("--of is a command's output").exits(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from pathlib import Path
 
 from tests.harness import saga
@@ -107,7 +108,7 @@ def test_the_events_of_all_sagas_are_followed_too(tmp_path: Path) -> None:
     let_go(go)
     told = first.communicate(timeout=30)[0]
     assert built.again("events").chatty().exits(0).stdout == told
-    following = built.start("events", "-f")
+    following = built.start("events", "-f", stderr=subprocess.DEVNULL)
     assert following.stdout is not None
     assert [following.stdout.readline() for _ in told.splitlines()] == told.splitlines(keepends=True)
     second = built.start("run", "saga.yaml", "--id", "second", "-o", "jsonl")
