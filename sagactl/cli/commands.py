@@ -49,4 +49,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "explain": _command("Explain a diagnostic or an exit code.", 0, 1, 2, 4, 141, module="explain"),
     "doctor": _command("Check the database, its evidence and its locks.", 0, 1, 2, 7, 141, module="doctor"),
     "prune": _command("Delete sagas that have ended.", 0, 1, 2, 7, 130, 141, module="prune"),
+    "completions": _command("Print the completions for a shell.", 0, 1, 2, 141, module="completions"),
+    "complete": Command(module="completing", function="complete", summary="Answer a shell that completes.",
+                        codes=(0, 1, 2, 141), hidden=True),
 }
