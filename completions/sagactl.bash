@@ -8,10 +8,10 @@ _sagactl_options() {
     case $1 in
         '') names=(--version --db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h \
             --help) ;;
-        run) names=(-p --param --param-file --params-file --id --db -o --output --json -q --quiet -v --verbose \
-            --color --progress --no-input -h --help) ;;
-        resume) names=(--all --db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h \
-            --help) ;;
+        run) names=(-p --param --param-file --params-file --id --each -j --jobs --id-from --db -o --output \
+            --json -q --quiet -v --verbose --color --progress --no-input -h --help) ;;
+        resume) names=(--all -j --jobs --db -o --output --json -q --quiet -v --verbose --color --progress \
+            --no-input -h --help) ;;
         compensate) names=(--reason -y --yes --dry-run --db -o --output --json -q --quiet -v --verbose --color \
             --progress --no-input -h --help) ;;
         list) names=(--state --name --since --limit --exit-code --db -o --output --json -q --quiet -v --verbose \
@@ -52,14 +52,14 @@ _sagactl_place() {
     case $1:$2 in
         :) place=(words run resume compensate list inspect logs events wait validate plan resolve abandon init \
             schema explain doctor prune completions) ;;
-        run: | run:--params-file | validate: | plan: | plan:--params-file | init:) place=(files) ;;
-        run:-p | run:--param | resume: | compensate: | inspect: | logs: | events: | wait: | validate:--ignore | \
-            plan:-p | plan:--param | resolve: | resolve:--step | abandon: | schema: | schema:--of | explain:) \
-            place=(ask) ;;
+        run: | run:--params-file | run:--each | validate: | plan: | plan:--params-file | init:) place=(files) ;;
+        run:-p | run:--param | run:--id-from | resume: | compensate: | inspect: | logs: | events: | wait: | \
+            validate:--ignore | plan:-p | plan:--param | resolve: | resolve:--step | abandon: | schema: | \
+            schema:--of | explain:) place=(ask) ;;
         run:--param-file | plan:--param-file) place=(pairs) ;;
-        run:--id | compensate:--reason | list:--name | list:--since | list:--limit | logs:--attempt | \
-            events:--after | wait:--timeout | resolve:--reason | abandon:--reason | prune:--older-than) \
-            place=(user) ;;
+        run:--id | run:-j | run:--jobs | resume:-j | resume:--jobs | compensate:--reason | list:--name | \
+            list:--since | list:--limit | logs:--attempt | events:--after | wait:--timeout | resolve:--reason | \
+            abandon:--reason | prune:--older-than) place=(user) ;;
         list:--state) place=(list abandoned compensated compensating completed escalated interrupted paused \
             running) ;;
         logs:--phase) place=(words action check undo) ;;

@@ -117,7 +117,7 @@ def _turned_round(common: Common, sagas: Sequence[Saga], reason: str, show: driv
 
     turns = [wiring.Turn(id=saga.id, token=saga.started.token,
                          prepare=driving.going_on(common.database, saga.id, say_so)) for saga in left]
-    return [*codes, driving.drive(common, turns, show, several=len(sagas) > 1, judge=_code)]
+    return [*codes, driving.drive(common, turns, show, total=len(left), judge=_code)]
 
 
 def _code(saga: Saga) -> int:

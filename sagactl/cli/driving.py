@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from sagactl.cli import wiring
-from sagactl.cli.options import Common, Form, Progress, names_of
-from sagactl.cli.output import complain, result, say, warn
+from sagactl.cli.options import JOBS_MAX, Common, Form, names_of
+from sagactl.cli.output import complain, result, say
 from sagactl.cli.render import json as render_json
-from sagactl.cli.render.human import STDERR_LINES, conclusion, progress
+from sagactl.cli.render.human import conclusion
 from sagactl.cli.starting import surroundings, warn_of_changes
+from sagactl.cli.telling import telling
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, evolve, replay
 from sagactl.core.states import FINAL, SagaState
 from sagactl.errors import LockedError, NotFoundError, SagactlError, UsageError
 from sagactl.journal.reading import Reader
-from sagactl.ports import Publish, Surroundings
+from sagactl.ports import Surroundings
 
 OUTCOMES = {
     SagaState.COMPLETED: 0, SagaState.COMPENSATED: 10, SagaState.ESCALATED: 11, SagaState.PAUSED: 12,
@@ -27,6 +30,15 @@ OUTCOMES = {
 }
 Show: TypeAlias = Callable[[object], None]
 """Takes one result in JSON."""
+
+UNFINISHED = frozenset({SagaState.RUNNING, SagaState.COMPENSATING})
+"""Of a saga that is driven no more: it was interrupted."""
+JOBS = 8
+"""Sagas at once, if nobody says how many: most commands wait for something else than the processor."""
+DESCRIPTORS_OF_SAGA = 2
+"""Its lock, and its share of the sockets to supervisors."""
+DESCRIPTORS_OF_OURS = 64
+"""The database, the streams, evidence that is being written: whatever the number of sagas."""
 
 WORST_FIRST = (7, 1, 143, 130, 129, 6, 11, 12, 13, 10, 5, 4, 3)
 
@@ -37,45 +49,71 @@ def exit_code(codes: Iterable[int]) -> int:
     return next((code for code in WORST_FIRST if code in found), 0)
 
 
-def publisher(common: Common, *, several: bool = False) -> Publish:
-    """What tells of recorded events: JSON lines, or the id alone, on stdout; a line for each change on stderr."""
-    plain = not common.quiet and common.progress is not Progress.NONE and (
-        common.form is not Form.JSONL or common.origins["progress"] != "default")
+def jobs_at_once(wanted: int | None) -> int:
+    """How many sagas to drive at once.
 
-    def publish(saga: Saga, seq: int, event: e.Event) -> None:
-        if common.form is Form.JSONL:
-            result(render_json.line(render_json.event(saga.id, seq, event)))
-        elif common.quiet and isinstance(event, e.SagaStarted):
-            result(saga.id)
-        if plain and (said := progress(saga, event, verbose=common.verbose)) is not None:
-            say(f"{_clock(event.at_s)} {saga.id + ' ' if several else ''}{said}")
-        if isinstance(event, e.AttemptEnded):
-            for line in event.ending.stderr_tail.splitlines()[-STDERR_LINES:] if plain else ():
-                say(f"    | {line}")
-            for warning in event.ending.warnings:
-                warn(f"{saga.id}: {event.step} {warning}")
-
-    return publish
+    Raises:
+        UsageError: so many are wanted that the limit on open files does not allow.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    room = JOBS_MAX
+    if limit != resource.RLIM_INFINITY:
+        room = max(1, (limit - DESCRIPTORS_OF_OURS) // DESCRIPTORS_OF_SAGA)
+    if wanted is not None and wanted > room:
+        raise UsageError(f"--jobs {wanted} needs {DESCRIPTORS_OF_OURS + wanted * DESCRIPTORS_OF_SAGA} open files, and "
+                         f"the limit is {limit}", hint=f"ulimit -n sets it; --jobs {room} is what it allows")
+    return wanted or min(JOBS, room)
 
 
 def drive(
-    common: Common, turns: Sequence[wiring.Turn], show: Show, *, several: bool = False,
+    common: Common, turns: Iterable[wiring.Turn], show: Show, *, jobs: int | None = None, total: int = 1,
     judge: Callable[[Saga], int] = lambda saga: OUTCOMES.get(saga.state, 0), leave_out_held: bool = False,
 ) -> int:
-    """Drive sagas and tell how each ended; the exit code. `judge` gives that of a saga that rests."""
-    if not turns:
+    """Drive `total` sagas and tell how each ended; the exit code. `judge` gives that of a saga that rests.
+
+    Each is told of as it ends, but under a live view all in the end: what matters most stands last.
+    """
+    source = iter(turns)
+    first = next(source, None)
+    if first is None:
         return 0
-    results, signals = wiring.drive(common.database, turns, publisher(common, several=several))
-    codes = []
-    for each in results:
-        if isinstance(each, SagactlError):
-            if not (leave_out_held and isinstance(each, LockedError)):
-                codes.append(complain(each))
-            continue
-        interrupted = each.state in (SagaState.RUNNING, SagaState.COMPENSATING)
-        codes.append(128 + (signals.number or 0) if interrupted else judge(each))
-        tell(common, each, show, interrupted=interrupted)
-    return exit_code(codes)
+    source, codes, unfinished = chain([first], source), set[int](), 0
+
+    def on_end(_: wiring.Turn, ended: Saga | SagactlError) -> None:
+        nonlocal unfinished
+        if isinstance(ended, SagactlError):
+            if not (leave_out_held and isinstance(ended, LockedError)):
+                codes.add(complain(ended))
+            return
+        interrupted = ended.state in UNFINISHED
+        unfinished += interrupted
+        codes.update(() if interrupted else (judge(ended),))
+        teller.ended(ended.id)
+        if teller.view is None:
+            last_word(ended)
+        else:
+            later.append(ended)
+
+    def last_word(saga: Saga) -> None:
+        try:
+            tell(common, saga, show, interrupted=saga.state in UNFINISHED)
+        except SagactlError as error:  # what it did is recorded; the others go on
+            codes.add(complain(error))
+
+    later: list[Saga] = []
+    with telling(common, total) as teller:
+        signals = wiring.drive(common.database, source, teller, jobs=jobs_at_once(jobs), on_end=on_end)
+    for saga in later:
+        last_word(saga)
+    left = sum(1 for _ in source)
+    if left:
+        say(f"{left:,} more {'was' if left == 1 else 'were'} not begun")
+    return exit_code(codes | stopped_by(signals.number, unfinished + left))
+
+
+def stopped_by(number: int | None, unfinished: int) -> set[int]:
+    """The exit code of the signal that has left sagas unfinished, if any did."""
+    return {128 + number} if number and unfinished else set()
 
 
 def tell(common: Common, saga: Saga, show: Show, *, interrupted: bool = False) -> None:
@@ -163,7 +201,3 @@ def existing(database: Path) -> Reader:
     if found is None:
         raise NotFoundError(f"no sagas yet: {database} does not exist", hint="start one: sagactl run FILE")
     return found
-
-
-def _clock(at_s: float) -> str:
-    return time.strftime("%H:%M:%SZ", time.gmtime(at_s))

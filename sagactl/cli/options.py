@@ -25,6 +25,13 @@ Reason: TypeAlias = Annotated[str, typer.Option("--reason", metavar="TEXT", show
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where nobody can be asked.")]
 
 
+JOBS_MAX: Final = 1024
+"""More would wait for one processor that serves them all."""
+
+Jobs: TypeAlias = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, max=JOBS_MAX,
+                                                     show_default=False, help="Sagas at once. Default: 8.")]
+
+
 class Form(StrEnum):
     """What stdout gets. The last two are forms of diagnostics."""
 

@@ -46,14 +46,15 @@ class Given:
 
 def given(
     param: Sequence[str] | None, param_file: Sequence[str] | None, params_file: str | None, *, file: str,
+    each: str | None = None,
 ) -> Given:
-    """Read what the options name. `file` is the definition's, which may be stdin too.
+    """Read what the options name. `file` is the definition's, `each` that of the lines; one may be stdin.
 
     Raises:
         UsageError: two of them are stdin.
         NotFoundError, DefinitionError: a file can't be read, or is no mapping.
     """
-    if [file, params_file, *(pair.partition("=")[2] for pair in param_file or ())].count("-") > 1:
+    if [file, each, params_file, *(pair.partition("=")[2] for pair in param_file or ())].count("-") > 1:
         raise UsageError("only one of the definition and the parameters can be read from stdin")
     if params_file is None:
         values: Mapping[str, object] = {}

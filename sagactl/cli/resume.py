@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sagactl.cli import driving, wiring
-from sagactl.cli.options import Common, SagaNames
+from sagactl.cli.options import Common, Jobs, SagaNames
 from sagactl.cli.output import complain, json_rows, result, say
 from sagactl.core import events as e
 from sagactl.core import operate
@@ -21,6 +21,7 @@ from sagactl.errors import SagactlError, UsageError
 def resume(
     sagas: SagaNames = None,
     every: Annotated[bool, typer.Option("--all", help="Every interrupted saga that no live process holds.")] = False,
+    jobs: Jobs = None,
     *, common: Common,
 ) -> int:
     """Go on with sagas in the direction they were going.
@@ -40,8 +41,8 @@ def resume(
     else:
         names, codes = driving.named(common, sagas)
     with json_rows(common.form) as show:
-        turns = list(_turns(common, names, codes, show))
-        codes.append(driving.drive(common, turns, show, several=len(names) > 1, leave_out_held=every))
+        turns = _turns(common, names, codes, show)
+        codes.append(driving.drive(common, turns, show, jobs=jobs, total=len(names), leave_out_held=every))
     return driving.exit_code(codes)
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sagactl.cli.options import grace_s, user_umask
 from sagactl.cli.output import say, warn
@@ -22,15 +22,15 @@ from sagactl.core import events as e
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
 from sagactl.core.states import FINAL
-from sagactl.errors import ConflictError, LockedError, SagactlError, StoreError
+from sagactl.errors import ConflictError, DamagedError, FencedError, LockedError, SagactlError, StoreError
 from sagactl.execution.evidence import Evidence, masks
 from sagactl.execution.launching import Launched, launch
 from sagactl.execution.processes import boot_id
 from sagactl.journal.reading import Reader, open_reader
-from sagactl.ports import Publish, Surroundings
+from sagactl.ports import Surroundings
 
 if TYPE_CHECKING:
-    from sagactl.engine import Signals
+    from sagactl.engine import Engine, Signals
     from sagactl.journal.sqlite import SqliteJournal
 
 
@@ -41,8 +41,29 @@ class Turn:
     id: str
     token: str
     prepare: Callable[[], tuple[Saga, Sequence[e.Event], Surroundings]]
-    otherwise: Callable[[], Turn] | None = None
-    """What to do instead where this is a conflict: another process started a saga of that id first."""
+    otherwise: Callable[[], Turn | Saga] | None = None
+    """What is done instead where there is a saga of that id already; gives it where it rests."""
+
+
+class Listener(Protocol):
+    """Who hears what happens while sagas are driven. Must not wait and not raise."""
+
+    def publish(self, saga: Saga, seq: int, event: e.Event) -> None:
+        """See ports.Publish."""
+
+    def stopping(self, level: int) -> None:
+        """The user wants it to stop, so far (engine.Signals)."""
+
+    def tick(self) -> None:
+        """Another TICK_S have passed."""
+
+
+TICK_S: Final = 1.0
+
+STORE_FAILURES_MAX: Final = 10
+"""When the store has failed so many sagas in a row, or the machine could start none of their commands, the next would
+fare no better.
+"""
 
 
 def me() -> Actor:
@@ -89,8 +110,15 @@ async def journal(database: Path) -> AsyncIterator[SqliteJournal]:
         yield opened
 
 
-def drive(database: Path, turns: Iterable[Turn], publish: Publish) -> tuple[list[Saga | SagactlError], Signals]:
-    """Drive sagas side by side, each until it rests or a signal ends it. Gives each, or why it could not be driven.
+def drive(
+    database: Path, turns: Iterable[Turn], listener: Listener, *, jobs: int,
+    on_end: Callable[[Turn, Saga | SagactlError], None],
+) -> Signals:
+    """Drive sagas, `jobs` at once, each until it rests or a signal ends it. `turns` may have no end in sight.
+
+    A turn is taken when there is room for it; `on_end` is told what came of it, a saga or why it could not be driven,
+    and must not raise. One that fails takes nothing from the others, but after a signal, or when the store has failed
+    STORE_FAILURES_MAX times in a row, no more turns are taken: the caller sees what is left of `turns`.
 
     Raises:
         SagactlError: the database can't be opened.
@@ -99,13 +127,15 @@ def drive(database: Path, turns: Iterable[Turn], publish: Publish) -> tuple[list
 
     import anyio
 
-    return anyio.run(_drive, database, list(turns), publish, first)
+    return anyio.run(_drive, database, iter(turns), listener, first, jobs, on_end)
 
 
 async def _drive(
-    database: Path, turns: Sequence[Turn], publish: Publish, first: Launched,
-) -> tuple[list[Saga | SagactlError], Signals]:
+    database: Path, turns: Iterator[Turn], listener: Listener, first: Launched, jobs: int,
+    on_end: Callable[[Turn, Saga | SagactlError], None],
+) -> Signals:
     import anyio
+    import anyio.lowlevel
 
     from sagactl.clock import SystemClock
     from sagactl.engine import Engine, Signals
@@ -113,39 +143,68 @@ async def _drive(
     from sagactl.execution.executor import SupervisedExecutor
     from sagactl.journal.sqlite import open_journal
 
-    signals = Signals(grace_s(), _tell_of_signal)
-    results: list[Saga | SagactlError] = [SagactlError("not driven")] * len(turns)
+    signals = Signals(grace_s(), lambda level: _tell_of_signal(level, listener))
+    store_failures = 0
     async with anyio.create_task_group() as tasks:
         await tasks.start(signals.listen)
+        tasks.start_soon(_ticking, listener)
         async with open_journal(database) as opened, Supervisors(first) as supervisors:
             executor = SupervisedExecutor(Evidence(database), supervisors, umask=user_umask())
-            engine = Engine(journal=opened, executor=executor, clock=SystemClock(), signals=signals, publish=publish,
-                            warn=warn, draw=random.random)
+            engine = Engine(journal=opened, executor=executor, clock=SystemClock(), signals=signals,
+                            publish=listener.publish, warn=warn, draw=random.random)
 
-            async def one(place: int, turn: Turn) -> None:
-                try:
-                    with locked(database, turn.id, turn.token):
-                        results[place] = await engine.drive(*turn.prepare())
-                except* (SagactlError, OSError) as group:
-                    results[place] = _first(group)
-                if isinstance(results[place], ConflictError) and turn.otherwise is not None:
-                    Evidence(database).discard(turn.token)
-                    try:
-                        again = turn.otherwise()
-                    except SagactlError as error:
-                        results[place] = error
-                    else:
-                        await one(place, again)
+            async def work() -> None:
+                nonlocal store_failures
+                while not signals.level and store_failures < STORE_FAILURES_MAX:
+                    turn = next(turns, None)
+                    if turn is None:
+                        return
+                    ended = await _ended(database, engine, turn)
+                    store_failures = store_failures + 1 if _is_of_the_store(ended) else 0
+                    on_end(turn, ended)
+                    await anyio.lowlevel.checkpoint()  # where a lock is held nothing has been waited for
 
             async with anyio.create_task_group() as driving:
-                for place, turn in enumerate(turns):
-                    driving.start_soon(one, place, turn)
+                for _ in range(jobs):
+                    driving.start_soon(work)
         tasks.cancel_scope.cancel()
-    return results, signals
+    return signals
 
 
-def _tell_of_signal(level: int) -> None:
+async def _ended(database: Path, engine: Engine, turn: Turn) -> Saga | SagactlError:
+    """What becomes of a turn, or of what is to be done instead."""
+    try:
+        ended: Saga | SagactlError = SagactlError("not driven")
+        try:
+            with locked(database, turn.id, turn.token):
+                ended = await engine.drive(*turn.prepare())
+        except* (SagactlError, OSError) as group:
+            ended = _first(group)
+        if not isinstance(ended, ConflictError) or turn.otherwise is None:
+            return ended
+        Evidence(database).discard(turn.token)
+        instead = turn.otherwise()
+    except SagactlError as error:
+        return error
+    return instead if isinstance(instead, Saga) else await _ended(database, engine, instead)
+
+
+def _is_of_the_store(ended: Saga | SagactlError) -> bool:
+    """Whether this may befall every saga: neither a damaged one nor one that another process has taken."""
+    return isinstance(ended, StoreError) and not isinstance(ended, DamagedError | FencedError)
+
+
+async def _ticking(listener: Listener) -> None:
+    import anyio
+
+    while True:
+        await anyio.sleep(TICK_S)
+        listener.tick()
+
+
+def _tell_of_signal(level: int, listener: Listener) -> None:
     """Somebody has pressed a key and sees at once what that does."""
+    listener.stopping(level)
     say({
         1: "stopping: nothing more starts, what runs may end (Ctrl-C again ends it)",
         2: "ending what runs (Ctrl-C again kills it)",

@@ -5,6 +5,7 @@ Patterns are run here, and only here. Knows nothing about where the words of a c
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,8 +92,9 @@ def parse_params_file(data: bytes, file: str) -> Mapping[str, object]:
     Raises:
         DefinitionError: it is none.
     """
-    if data.lstrip().startswith(b"{") and len(data) <= FILE_BYTES_MAX and (values := _json_mapping(data)) is not None:
-        return values
+    if data.lstrip().startswith(b"{") and len(data) <= FILE_BYTES_MAX:
+        with contextlib.suppress(ValueError):  # then YAML's reader tells why
+            return json_mapping(data)
     source, root, problems = read(data, file)
     found = list(problems)
     if not found and not isinstance(root.value, dict):
@@ -103,13 +105,25 @@ def parse_params_file(data: bytes, file: str) -> Mapping[str, object]:
     return dict(root.plain())
 
 
-def _json_mapping(data: bytes) -> dict[str, object] | None:
-    """JSON's own reading of a mapping; None where it is no JSON, or says something twice: YAML's reader tells why."""
+def json_mapping(data: bytes) -> dict[str, object]:
+    """The one JSON object that these bytes are.
+
+    Raises:
+        ValueError: they are none, or say something twice; the text is a sentence.
+    """
     try:
-        found: object = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+        found: object = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON: {error.msg}, at character {error.pos + 1:,}") from None
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    except ValueError as error:
+        raise ValueError(f"it can't be used: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object of parameters")
+    return found
 
 
 def _split(pairs: Iterable[str]) -> tuple[dict[str, str], list[str]]:
