@@ -14,7 +14,6 @@ from typing import Final
 
 import anyio
 import anyio.abc
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from sagactl.core import events as e
 from sagactl.core import operate
@@ -115,11 +114,10 @@ class Engine:
             StoreError, FencedError: the journal failed. What runs goes on and is found by a resume.
             BusyError: the machine could not start a command three times in a row.
         """
-        send, receive = anyio.create_memory_object_stream[_Ended | None](float("inf"))
-        with send, receive, self.signals.told(lambda: send.send_nowait(None)):
-            async with anyio.create_task_group() as tasks:
-                driver = _Driver(self, saga, list(pending), surroundings, tasks, send)
-                await driver.run(receive)
+        async with anyio.create_task_group() as tasks:
+            driver = _Driver(self, saga, list(pending), surroundings, tasks)
+            with self.signals.told(driver.wake):
+                await driver.run()
         if driver.failure is not None:
             raise driver.failure
         if driver.saga.state in FINAL:
@@ -130,14 +128,6 @@ class Engine:
         return driver.saga
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """An attempt in hand has ended, or asking for it failed."""
-
-    attempt: Attempt
-    ending: Ending | SagactlError
-
-
 _Key = tuple[str, Phase, int]
 
 
@@ -146,17 +136,18 @@ class _Driver:
 
     def __init__(
         self, engine: Engine, saga: Saga, pending: list[e.Event], surroundings: Surroundings,
-        tasks: anyio.abc.TaskGroup, send: MemoryObjectSendStream[_Ended | None],
+        tasks: anyio.abc.TaskGroup,
     ) -> None:
         self.engine, self.saga, self.pending, self.surroundings = engine, saga, pending, surroundings
-        self.tasks, self.send = tasks, send
+        self.tasks, self.woken = tasks, anyio.Event()
+        self.ended: list[tuple[Attempt, Ending | SagactlError]] = []
         self.in_hand: dict[_Key, Attempt] = {}
         self.intended: set[_Key] = set()
         self.voids: dict[tuple[str, Phase], int] = {}
         self.answered = 0
         self.failure: SagactlError | None = None
 
-    async def run(self, receive: MemoryObjectReceiveStream[_Ended | None]) -> None:
+    async def run(self) -> None:
         """The loop."""
         while True:
             effects = self.decide()
@@ -169,7 +160,7 @@ class _Driver:
                 return
             if not self.in_hand and (self.halting or not any(isinstance(each, Wait | Run) for each in effects)):
                 return
-            await self.wait(receive, effects)
+            await self.wait(effects)
 
     @property
     def halting(self) -> bool:
@@ -193,7 +184,7 @@ class _Driver:
     def push(self, event: e.Event) -> None:
         if isinstance(event, e.AttemptStarted):
             try:
-                self.engine.executor.expect(evolve(self.saga, event), event.attempt)
+                self.engine.executor.expect(self.saga, event.attempt)
             except StoreError as error:  # then it is not intended; what runs ends, and is recorded
                 self.failure = self.failure or error
                 return
@@ -232,7 +223,7 @@ class _Driver:
         for effect in effects:
             if isinstance(effect, Run) and self.may_start(_key(effect.attempt)):
                 self.in_hand[_key(effect.attempt)] = effect.attempt
-                self.tasks.start_soon(self.execute, effect.attempt)
+                self.tasks.start_soon(self.execute, self.job(effect.attempt))
             elif isinstance(effect, Stop):
                 self.engine.executor.stop(self.saga, effect.attempt, How.STOPPED)
         level = self.engine.signals.level
@@ -246,9 +237,9 @@ class _Driver:
             return False
         return not (self.halting and key in self.intended)
 
-    async def execute(self, attempt: Attempt) -> None:
+    async def execute(self, job: Job) -> None:
         """See one attempt to its end: start it where its intent is ours, else find out what became of it."""
-        executor, job = self.engine.executor, self.job(attempt)
+        executor, attempt = self.engine.executor, job.attempt
         ours = _key(attempt) in self.intended
         ending: Ending | SagactlError
         try:
@@ -258,7 +249,8 @@ class _Driver:
         except OSError as error:
             ending = StoreError(f"the evidence of {attempt.step} of {self.saga.id} can't be read or written: {error}",
                                 hint=f"mend that, then: sagactl resume {self.saga.id}")
-        self.send.send_nowait(_Ended(attempt, ending))
+        self.ended.append((attempt, ending))
+        self.wake()
 
     def job(self, attempt: Attempt) -> Job:
         step = self.saga.by_id[attempt.step]
@@ -271,20 +263,23 @@ class _Driver:
             outputs=step.outputs if tells else {},
         )
 
-    async def wait(self, receive: MemoryObjectReceiveStream[_Ended | None], effects: Sequence[Effect]) -> None:
+    def wake(self) -> None:
+        """Something has happened that the loop should look at: an attempt ended, or a signal came."""
+        self.woken.set()
+
+    async def wait(self, effects: Sequence[Effect]) -> None:
         """Until something happened: an attempt ended, a signal came, a time has come, or a request may be there."""
         clock = self.engine.clock
         until_s = min([clock.now_s() + REQUEST_LOOK_S, *(each.until_s for each in effects if isinstance(each, Wait))])
         with anyio.move_on_after(max(0.0, until_s - clock.now_s())):
-            self.take(await receive.receive())
-        while receive.statistics().current_buffer_used:
-            self.take(receive.receive_nowait())
+            await self.woken.wait()
+        self.woken = anyio.Event()
+        ended, self.ended = self.ended, []
+        for attempt, ending in ended:
+            self.take(attempt, ending)
 
-    def take(self, ended: _Ended | None) -> None:
-        """An outcome becomes an event; None is a signal, which `halting` sees."""
-        if ended is None:
-            return
-        attempt, ending = ended.attempt, ended.ending
+    def take(self, attempt: Attempt, ending: Ending | SagactlError) -> None:
+        """An outcome becomes an event."""
         del self.in_hand[_key(attempt)]
         if isinstance(ending, SagactlError):
             self.failure = self.failure or ending

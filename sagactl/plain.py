@@ -31,6 +31,8 @@ def dumps(value: Any) -> str:
 
 def to_plain(value: Any) -> Any:
     """`value` as what `json.dumps` takes. Dataclasses lose the fields that stand at their defaults."""
+    if value is None or type(value) in (str, float, int, bool):
+        return value
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -12,7 +12,7 @@ from typing import Any
 
 from sagactl.core import events as e
 from sagactl.core.parts import Actor, Attempt, Ending, How
-from sagactl.core.states import SAGA_TABLE, STEP_TABLE, History, SagaState, StepState
+from sagactl.core.states import DONE, SAGA_TABLE, STEP_TABLE, History, SagaState, StepState
 from sagactl.errors import IllegalTransition
 from sagactl.model import Command, Definition, NothingToUndo, Phase, Step
 from sagactl.plain import dumps
@@ -52,16 +52,19 @@ class Saga:
     `seq` is the number of its events. `active`: steps whose needs are settled and which are not, in file order of
     becoming so. `order`: steps by first start. `to_undo`: what going back has still before it, next one first.
     `turn`: the event that turned it back. `past_pivot`: no way back. `decided`: the latest decision about the whole.
+    `places`: where a step stands in the file, from 0. `done`: how many steps are in a state of DONE.
     """
 
     started: e.SagaStarted
     steps: Mapping[str, StepView]
     dependents: Mapping[str, tuple[Step, ...]]
     by_id: Mapping[str, Step]
+    places: Mapping[str, int]
     state: SagaState = SagaState.RUNNING
     seq: int = 1
     changed_s: float
     holder: Actor
+    done: int = 0
     active: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     to_undo: tuple[str, ...] = ()
@@ -121,8 +124,8 @@ def evolve(saga: Saga, event: e.Event) -> Saga:
     state = SAGA_TABLE[saga.state].get(type(event))
     if state is None:
         raise IllegalTransition(f"saga {saga.id}: {type(event).__name__} is not allowed in state {saga.state}")
-    saga = replace(saga, state=state, seq=saga.seq + 1, changed_s=event.at_s)
-    return _evolve_step(saga, event) if isinstance(event, e.StepEvent) else _evolve_saga(saga, event)
+    changes = _step_changes(saga, event) if isinstance(event, e.StepEvent) else _saga_changes(saga, event)
+    return replace(saga, state=state, seq=saga.seq + 1, changed_s=event.at_s, **changes)
 
 
 def _begin(first: e.SagaStarted) -> Saga:
@@ -136,6 +139,7 @@ def _begin(first: e.SagaStarted) -> Saga:
         steps={step.id: StepView() for step in definition.steps},
         dependents={name: tuple(steps) for name, steps in dependents.items()},
         by_id={step.id: step for step in definition.steps},
+        places={step.id: place for place, step in enumerate(definition.steps)},
         changed_s=first.at_s,
         holder=first.holder,
         active=tuple(step.id for step in definition.steps if not step.needs),
@@ -143,38 +147,40 @@ def _begin(first: e.SagaStarted) -> Saga:
     )
 
 
-def _evolve_saga(saga: Saga, event: e.Event) -> Saga:
+def _saga_changes(saga: Saga, event: e.Event) -> dict[str, Any]:
+    """The fields of the saga that an event about the whole changes."""
     match event:
         case e.HolderChanged(holder=holder):
             clamped = {name: _clamp(view, event.at_s) for name, view in saga.steps.items()}
             left_s = _deadline_left_s(saga, event.at_s)
             deadline_s = None if left_s is None else event.at_s + left_s
-            return replace(saga, holder=holder, steps=clamped, deadline_s=deadline_s)
+            return {"holder": holder, "steps": clamped, "deadline_s": deadline_s}
         case e.DeadlinePassed():
-            return replace(saga, deadline_passed=True)
+            return {"deadline_passed": True}
         case e.CompensationRequested():
-            return replace(saga, requested=event)
+            return {"requested": event}
         case e.CompensationStarted():
-            return replace(saga, turn=event, requested=None, decided=event, to_undo=_to_undo(saga))
+            return {"turn": event, "requested": None, "decided": event, "to_undo": _to_undo(saga)}
         case e.CompensationResumed():
             again = tuple(name for name in reversed(saga.order) if _undo_again(saga, name))
             fresh = {name: _fresh(view, event.at_s) if name in again else view for name, view in saga.steps.items()}
-            return replace(saga, to_undo=again, steps=fresh, requested=None, decided=event)
+            return {"to_undo": again, "steps": fresh, "requested": None, "decided": event}
         case e.SagaResumed():
             left_s = saga.deadline_left_s
             stuck = {name: _fresh(saga.steps[name], event.at_s) for name in saga.active if _ended(saga.steps[name])}
             deadline_s = None if left_s is None else event.at_s + left_s
-            return replace(saga, deadline_s=deadline_s, steps={**saga.steps, **stuck}, decided=event)
+            return {"deadline_s": deadline_s, "steps": {**saga.steps, **stuck}, "decided": event}
         case e.SagaPaused() | e.SagaEscalated():
-            return replace(saga, deadline_left_s=_deadline_left_s(saga, event.at_s), requested=None, decided=event)
+            return {"deadline_left_s": _deadline_left_s(saga, event.at_s), "requested": None, "decided": event}
         case e.SagaAbandoned():
             idle = {name: replace(view, live=None) for name, view in saga.steps.items()}
-            return replace(saga, steps=idle, decided=event)
+            return {"steps": idle, "decided": event}
         case _:
-            return replace(saga, decided=event)
+            return {"decided": event}
 
 
-def _evolve_step(saga: Saga, event: e.StepEvent) -> Saga:
+def _step_changes(saga: Saga, event: e.StepEvent) -> dict[str, Any]:
+    """The fields of the saga that an event about a step changes."""
     before = saga.steps[event.step]
     state = STEP_TABLE[before.state].get(type(event))
     if state is None:
@@ -182,8 +188,11 @@ def _evolve_step(saga: Saga, event: e.StepEvent) -> Saga:
         raise IllegalTransition(message)
     view = _evolve_view(before, event)
     view = replace(view, state=view.prior if isinstance(state, History) else state)
-    saga = replace(saga, steps={**saga.steps, event.step: view})
-    return _settle(saga, event.step, before.state) if view.state is not before.state else saga
+    steps = {**saga.steps, event.step: view}
+    if view.state is before.state:
+        return {"steps": steps}
+    done = saga.done + (view.state in DONE) - (before.state in DONE)
+    return {"steps": steps, "done": done, **_settled(saga, steps, event.step, before.state)}
 
 
 def _evolve_view(view: StepView, event: e.StepEvent) -> StepView:
@@ -241,21 +250,21 @@ def _end(view: StepView, event: e.AttemptEnded) -> StepView:
     )
 
 
-def _settle(saga: Saga, name: str, before: StepState) -> Saga:
-    """Keep the lists that depend on states: what is active, the order of starts, what is still to undo."""
-    state = saga.steps[name].state
+def _settled(saga: Saga, steps: Mapping[str, StepView], name: str, before: StepState) -> dict[str, Any]:
+    """The lists that depend on states: what is active, the order of starts, what is still to undo."""
+    state = steps[name].state
     if state is StepState.EXECUTING and name not in saga.order:
-        return replace(saga, order=(*saga.order, name))
+        return {"order": (*saga.order, name)}
     if state in (StepState.COMMITTED, StepState.SKIPPED):
-        ready = (step.id for step in saga.dependents[name] if all(_done(saga.steps[need]) for need in step.needs))
+        ready = (step.id for step in saga.dependents[name] if all(_done(steps[need]) for need in step.needs))
         active = (*(other for other in saga.active if other != name), *ready)
         past_pivot = saga.past_pivot or (saga.by_id[name].pivot and state is StepState.COMMITTED)
-        return replace(saga, active=active, past_pivot=past_pivot)
+        return {"active": active, "past_pivot": past_pivot}
     if state is StepState.KEPT and before is StepState.IN_DOUBT:
-        return replace(saga, past_pivot=saga.past_pivot or saga.by_id[name].pivot)
+        return {"past_pivot": saga.past_pivot or saga.by_id[name].pivot}
     if state in (StepState.COMPENSATED, StepState.COMPENSATION_FAILED):
-        return replace(saga, to_undo=tuple(other for other in saga.to_undo if other != name))
-    return saga
+        return {"to_undo": tuple(other for other in saga.to_undo if other != name)}
+    return {}
 
 
 def _done(view: StepView) -> bool:

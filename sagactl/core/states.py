@@ -37,6 +37,10 @@ class StepState(StrEnum):
     KEPT = "kept"
 
 
+DONE: Final = frozenset({StepState.COMMITTED, StepState.SKIPPED, StepState.KEPT})
+"""What a list counts as done."""
+
+
 class History(StrEnum):
     PRIOR = "prior"
 

@@ -180,31 +180,30 @@ def _attempt(path: Path, secrets: Sequence[str] | None) -> dict[str, Any]:
     streams: dict[str, Any] = {}
     capture.mask(path, secrets or ())
     for name in ("stdout", "stderr"):
-        text = _tail(path / name, KEPT_BYTES_MAX, "surrogateescape")
+        text, streams[f"{name}_bytes"] = _tail(path / name, KEPT_BYTES_MAX, "surrogateescape")
         streams[name] = "" if secrets is None else capture.masked(text, secrets)
-        streams[f"{name}_bytes"] = (path / name).lstat().st_size if (path / name).exists() else 0
     return {"attempt": path.name, **slots, **streams}
 
 
 def tail(path: Path, bytes_max: int) -> str:
     """The end of a captured stream, as text; "" where none can be read. Bytes that are no UTF-8 become U+FFFD."""
     try:
-        return _tail(path, bytes_max)
+        return _tail(path, bytes_max)[0]
     except OSError:
         return ""
 
 
-def _tail(path: Path, bytes_max: int, errors: str = "replace") -> str:
-    """Raises OSError: there is one that can't be read now."""
+def _tail(path: Path, bytes_max: int, errors: str = "replace") -> tuple[str, int]:
+    """The end of a captured stream and the size of the whole. Raises OSError: there is one that can't be read now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ENOENT, *record.NO_FILE):
-            return ""
+            return "", 0
         raise
     try:
         size = os.fstat(descriptor).st_size
-        return os.pread(descriptor, bytes_max, max(0, size - bytes_max)).decode("utf-8", errors)
+        return os.pread(descriptor, bytes_max, max(0, size - bytes_max)).decode("utf-8", errors), size
     finally:
         os.close(descriptor)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sagactl.core.parts import Attempt, Ending, How
 from sagactl.core.saga import Saga
 from sagactl.errors import StoreError
 from sagactl.execution import capture, processes, record
-from sagactl.execution.channel import Supervisors
+from sagactl.execution.channel import Supervisor, Supervisors
 from sagactl.execution.evidence import Evidence, masks, tail
 from sagactl.execution.invocation import attempt_id, attempt_name, invocation
 from sagactl.execution.orphans import claim_for_nobody
@@ -45,6 +46,7 @@ class SupervisedExecutor:
         self._boot_id = processes.boot_id()
         self._stops: dict[str, tuple[How, bool]] = {}
         self._folded: dict[str, dict[str, dict[str, Any]]] = {}
+        self._told: defaultdict[str, list[tuple[Attempt, Supervisor]]] = defaultdict(list)
 
     def expect(self, saga: Saga, attempt: Attempt) -> None:
         """Make the folder of an attempt before its intent is durable: one that is missing afterwards was deleted."""
@@ -66,7 +68,10 @@ class SupervisedExecutor:
         if attempt_name(job.saga, job.attempt) in self._known(job.saga):
             return await self.recover(job)
         who = {"id": identity, "boot": self._boot_id, "umask": self._umask}
-        notice = await self._supervisors.with_room().run({**request, **who})
+        self._keep(job.saga)
+        supervisor = self._supervisors.with_room()
+        notice = await supervisor.run({**request, **who})
+        self._told[job.saga.started.token].append((job.attempt, supervisor))
         if notice is not None and notice.get("errno") is not None:
             return self._unclaimed(notice["errno"])
         if notice is not None and notice.get("unwritten") is not None:
@@ -115,7 +120,7 @@ class SupervisedExecutor:
             return
         ours = self._supervisors.of(identity)
         if ours is not None:
-            self._supervisors.tell(ours, {"stop": identity, "why": why, "kill": kill})
+            ours.send({"stop": identity, "why": why, "kill": kill})
         written = self._write_stop(self._folder(saga, attempt), why + " kill" * kill)
         if written or ours is not None:
             self._stops[identity] = (why, kill)  # else it is tried again: the engine says so each second
@@ -124,11 +129,21 @@ class SupervisedExecutor:
         """Keep the evidence of a final saga in one file. May be called twice."""
         self._evidence.fold(saga.started.token, masks(saga, secrets))
         self._folded.pop(saga.started.token, None)
+        self._keep(saga)
+
+    def _keep(self, saga: Saga) -> None:
+        """Let supervisors know which outcomes that they have told of are in the journal, of which `saga` is."""
+        told = self._told.pop(saga.started.token, [])
+        for attempt, supervisor in told:
+            if saga.steps[attempt.step].live == attempt:
+                self._told[saga.started.token].append((attempt, supervisor))
+            else:
+                supervisor.kept.append(attempt_id(saga, attempt))
 
     # Reading what there is.
 
     def _folder(self, saga: Saga, attempt: Attempt) -> Path:
-        return self._evidence.saga_folder(saga.started.token) / attempt_name(saga, attempt)
+        return Path(f"{self._evidence.root}/{saga.started.token}/{attempt_name(saga, attempt)}")
 
     def _judged(self, job: Job) -> Path:
         """The folder with the outputs: of the attempt itself, or for a check of the attempt that it judges."""
@@ -182,13 +197,14 @@ class SupervisedExecutor:
     def _ending(self, job: Job, found: record.Record, message: str = "") -> Ending:
         """The Ending of a record whose outcome is known: secrets masked, outputs and the end of stderr read."""
         assert found.outcome is not None
-        folder, outcome = self._folder(job.saga, job.attempt), found.outcome
+        folder, judged, outcome = self._folder(job.saga, job.attempt), self._judged(job), found.outcome
         how, number = _how(outcome), outcome.get("errno")
         # A check writes into the folder of the attempt that it judges.
-        unmasked = [name for each in {folder, self._judged(job)} for name in capture.mask(each, job.secrets.values())]
+        written = {folder, judged} if job.secrets else ()
+        unmasked = [name for each in written for name in capture.mask(each, job.secrets.values())]
         succeeded = how is How.EXITED and outcome.get("status") == 0
         wanted = job.outputs if how not in (How.NOT_STARTED, How.BUSY, How.NEVER_STARTED) else {}
-        read = capture.outputs(self._judged(job), wanted, job.secrets)
+        read = capture.outputs(judged, wanted, job.secrets)
         return Ending(
             how=how,
             ended_s=outcome["at"],

@@ -58,8 +58,7 @@ def attempt_id(saga: Saga, attempt: Attempt) -> str:
 
 def attempt_name(saga: Saga, attempt: Attempt) -> str:
     """Unique within a saga, made of digits and the phase only: the name of the attempt's folder."""
-    place = list(saga.by_id).index(attempt.step)
-    return f"{place}.{attempt.phase}.{attempt.number}"
+    return f"{saga.places[attempt.step]}.{attempt.phase}.{attempt.number}"
 
 
 def _told(job: Job, outputs_folder: str) -> dict[str, str]:

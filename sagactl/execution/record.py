@@ -14,6 +14,7 @@ import json
 import os
 import time
 from binascii import crc32
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 SLOT_BYTES: Final = 512
@@ -34,6 +35,13 @@ _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _HEAD: Final = 9
 _TEXT_BYTES_MAX: Final = SLOT_BYTES - _HEAD - 1
+
+
+TOLD_S: Final = 1.0
+"""Who was told of an outcome has it in the journal within milliseconds. If not, its record is synced."""
+
+TOLD_MAX: Final = 256
+"""Records that may wait for that: each is an open file."""
 
 
 class DamagedRecordError(Exception):
@@ -74,6 +82,41 @@ def claim(folder: str, slot: dict[str, Any], outcome: dict[str, Any] | None = No
 def write_slot(descriptor: int, index: int, slot: dict[str, Any]) -> None:
     """Overwrite one slot in place, at one go. Raises OSError."""
     _write(descriptor, _encode(slot), index * SLOT_BYTES)
+
+
+class Told:
+    """The records of which the orchestrator was told, by attempt, as long as nobody has made their outcome durable.
+
+    That is the journal, in the transaction that it makes at once; else it is `sync`. Before, a power cut leaves the
+    attempt in doubt.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[float, int]] = {}
+
+    @property
+    def at_s(self) -> float:
+        """When `sync` has something to do."""
+        return next((at_s for at_s, _ in self._open.values()), float("inf"))
+
+    def add(self, identity: str, descriptor: int, now_s: float) -> None:
+        """Take on a record that is open. It is closed some time."""
+        self._open[identity] = (now_s + TOLD_S, descriptor)
+
+    def kept(self, identities: Iterable[str]) -> None:
+        """The journal has the outcomes of these."""
+        for identity in identities:
+            if identity in self._open:
+                os.close(self._open.pop(identity)[1])
+
+    def sync(self, now_s: float) -> None:
+        """Make durable what waits for too long; what was folded away meanwhile is so already."""
+        while self._open and (self.at_s <= now_s or len(self._open) > TOLD_MAX):
+            _, descriptor = self._open.pop(next(iter(self._open)))
+            with contextlib.suppress(OSError):  # read back from the cache; a power cut makes it in doubt
+                if os.fstat(descriptor).st_nlink:
+                    os.fdatasync(descriptor)
+            os.close(descriptor)
 
 
 def stop_word(folder: str) -> str:

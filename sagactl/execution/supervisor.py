@@ -71,6 +71,7 @@ class Supervisor:
         self.received = bytearray()
         self.notices: deque[bytes] = deque()
         self.attempts: dict[str, Attempt] = {}
+        self.told = record.Told()
         self.stop_look_s = float("inf")
         self.selector = selectors.DefaultSelector()
         self.selector.register(channel, selectors.EVENT_READ, self.receive_or_notify)
@@ -81,7 +82,7 @@ class Supervisor:
         """Until the orchestrator is gone and nothing is in hand."""
         while self.connected or self.attempts:
             now_s = time.monotonic()
-            next_s = min([self.stop_look_s, *(attempt.at_s for attempt in self.attempts.values())])
+            next_s = min([self.stop_look_s, self.told.at_s, *(attempt.at_s for attempt in self.attempts.values())])
             pause_s = None if next_s == float("inf") else max(0.0, next_s - now_s)
             for key, events in self.selector.select(pause_s):
                 key.data(events)
@@ -141,6 +142,7 @@ class Supervisor:
 
     def start(self, request: dict[str, Any]) -> None:
         """Claim an attempt and run it. An attempt that is claimed already is left alone."""
+        self.told.kept(request["kept"])
         own = {"id": request["id"], "boot": request["boot"], "supervisor": os.getpid(), "at": time.time()}
         try:
             descriptor = record.claim(request["folder"], own)
@@ -242,6 +244,7 @@ class Supervisor:
                 self.look_at(attempt, now_s)
             except OSError:
                 attempt.at_s = now_s + LOOK_RETRY_S  # no descriptor to look with, say: nothing is known yet
+        self.told.sync(now_s if self.connected else float("inf"))
 
     def look_at(self, attempt: Attempt, now_s: float) -> None:
         """What is due for one attempt."""
@@ -283,9 +286,7 @@ class Supervisor:
         with contextlib.suppress(OSError):  # closing it is as good
             fcntl.flock(attempt.descriptor, fcntl.LOCK_UN)
         self.notify({"ended": attempt.id})
-        with contextlib.suppress(OSError):  # read back from the cache; a power cut makes it in doubt, as it always may
-            os.fdatasync(attempt.descriptor)
-        os.close(attempt.descriptor)
+        self.told.add(attempt.id, attempt.descriptor, time.monotonic())
 
 
 def main() -> None:

@@ -30,7 +30,6 @@ T = TypeVar("T")
 WHY_CHARS_MAX: Final = 200
 """A line of a list; the events have the whole."""
 
-_DONE: Final = frozenset({StepState.COMMITTED, StepState.SKIPPED, StepState.KEPT})
 _INSERT_SAGA: Final = f"INSERT INTO sagas ({', '.join(SUMMARY_COLUMNS)}, crc) " \
                       f"VALUES ({', '.join('?' * (len(SUMMARY_COLUMNS) + 1))})"  # noqa: S608 - our own names
 _UPDATE_SAGA: Final = "UPDATE sagas SET state = ?, seq = ?, chain = ?, changed_s = ?, steps_done = ?, why = ?, " \
@@ -98,7 +97,6 @@ class Append:
     saga: Saga
     expected: int
     rows: tuple[tuple[int, str, str | bytes, int], ...]
-    steps_done: int
     why: str
     answered: int
 
@@ -110,8 +108,7 @@ class Append:
             kind, text = encode(event)
             data = pack(text)
             rows.append((seq, kind, data, event_crc(token, seq, kind, data)))
-        done = sum(view.state in _DONE for view in saga.steps.values())
-        return cls(saga=saga, expected=expected, rows=tuple(rows), steps_done=done, why=why(saga), answered=answered)
+        return cls(saga=saga, expected=expected, rows=tuple(rows), why=why(saga), answered=answered)
 
     def __call__(self, connection: sqlite3.Connection) -> tuple[Request, ...]:
         """Write it; the open requests about the saga."""
@@ -159,7 +156,7 @@ class Append:
         for row in self.rows:
             chain = chained(chain, row[3])
         return (saga.id, saga.started.token, saga.definition.saga, definition, saga.state.value, saga.seq, chain,
-                float(saga.started.at_s), float(saga.changed_s), self.steps_done, len(saga.steps), self.why)
+                float(saga.started.at_s), float(saga.changed_s), saga.done, len(saga.steps), self.why)
 
 
 def requests_of(connection: sqlite3.Connection, key: int) -> tuple[Request, ...]:
@@ -198,8 +195,8 @@ def _why(saga: Saga) -> str:
             return reason
     if saga.turn is not None:
         return ": ".join(part for part in (saga.turn.failed_step or saga.turn.cause.value, saga.turn.text) if part)
-    failed = (name for name, view in saga.steps.items() if view.state in (StepState.FAILED, StepState.IN_DOUBT))
-    name = next(failed, None)
+    failed = (name for name in saga.active if saga.steps[name].state in (StepState.FAILED, StepState.IN_DOUBT))
+    name = min(failed, key=saga.places.__getitem__, default=None)
     return "" if name is None else f"{name}: {why_of(saga.steps[name].last)}"
 
 

@@ -29,7 +29,7 @@ class Mutant(NamedTuple):
 PLANTED = (
     Mutant("saga", "for name in reversed(saga.order) if has_to(name)", "for name in saga.order if has_to(name)",
            "undos come in reverse order of start"),
-    Mutant("saga", "if all(_done(saga.steps[need]) for need in step.needs)", "if any(_done(saga.steps[need]) "
+    Mutant("saga", "if all(_done(steps[need]) for need in step.needs)", "if any(_done(steps[need]) "
            "for need in step.needs)", "a step starts after all that it needs"),
     Mutant("saga", "spent=view.spent if unseen else view.spent + 1", "spent=view.spent", "budgets are spent exactly"),
     Mutant("saga", "spent=view.spent if unseen else view.spent + 1", "spent=view.spent + 2",
