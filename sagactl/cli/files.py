@@ -32,6 +32,11 @@ def read_file(path: str) -> bytes:
         raise NotFoundError(f"can't read {path}: {error.strerror}") from None
 
 
+def shown_name(file: str) -> str:
+    """What a file is called in what is said of it."""
+    return "<stdin>" if file == "-" else file
+
+
 def in_workflow() -> bool:
     """Whether a GitHub workflow runs us, which shows what is said in its own form beside the lines."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
@@ -44,7 +49,7 @@ def load_definition(data: bytes, file: str, *, whole: bool = False) -> Definitio
     from sagactl.definition.loading import load
 
     try:
-        loaded = load(data, file)
+        loaded = load(data, shown_name(file))
     except DefinitionError as error:
         for each in error.diagnostics if in_workflow() else ():
             say(formats.github(each))

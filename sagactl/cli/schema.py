@@ -133,7 +133,7 @@ def _meant(field: str, known: Mapping[str, object]) -> str:
     last = field.rpartition(".")[2]
     same = [path for path in known if path.rpartition(".")[2] == last]
     if same:
-        return f"did you mean `{min(same, key=len)}`?"
+        return f"did you mean `{same[0]}`?"
     short = {path.replace(f".{NAME}", ""): path for path in known}
     return did_you_mean(field, short) or f"the fields: {', '.join(path for path in known if '.' not in path)}"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sagactl.cli.files import in_workflow, read_file
+from sagactl.cli.files import in_workflow, read_file, shown_name
 from sagactl.cli.options import Common, Form
 from sagactl.cli.output import complain, json_line, result, say
 from sagactl.cli.render.text import safe
@@ -38,14 +39,15 @@ def validate(
     found: list[Diagnostic] = []
     codes = set()
     for file in dict.fromkeys(files):
-        name = "<stdin>" if file == "-" else file
+        name = shown_name(file)
         try:
-            of_file = [each for each in check(read_file(file), name) if each.code not in unwanted]
+            of_file = [replace(each, strict=strict) for each in check(read_file(file), name)
+                       if each.code not in unwanted]
         except NotFoundError as error:
             codes.add(complain(error))
             continue
         found += of_file
-        if of_file and (strict or any(each.severity == "error" for each in of_file)):
+        if any(each.severity == "error" for each in of_file):
             codes.add(InvalidError.exit_code)
         elif common.quiet:
             continue

@@ -100,7 +100,9 @@ def _cells(text: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
-    """A problem with all that is needed to show it. `notes` are other places of the same file."""
+    """A problem with all that is needed to show it. `notes` are other places of the same file. `strict`: a warning
+    counts as an error.
+    """
 
     code: str
     message: str
@@ -108,10 +110,11 @@ class Diagnostic:
     place: Place
     help: str = ""
     notes: tuple[Place, ...] = ()
+    strict: bool = False
 
     @property
     def severity(self) -> Severity:
-        return severity_of(self.code)
+        return Severity.ERROR if self.strict else severity_of(self.code)
 
     @property
     def line(self) -> int:

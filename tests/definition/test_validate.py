@@ -127,3 +127,15 @@ def test_without_a_code_all_are_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("word", "hint"), [("escalatd", "did you mean `escalated`?"), ("zzz", "lists them all")])
 def test_an_unknown_code_is_not_found(word: str, hint: str, tmp_path: Path) -> None:
     Saga(tmp_path, "").args("explain", word).stderr(hint).exits(4)
+
+
+def test_strict_warnings_are_errors_in_every_form(tmp_path: Path) -> None:
+    assert "error[SG501]" in validate(tmp_path, "--strict", "warned.yaml").chatty().exits(3).stderr
+    assert "error[SG501]" in validate(tmp_path, "--strict", "-o", "concise", "warned.yaml").chatty().exits(3).stdout
+    said = validate(tmp_path, "--strict", "--json", "warned.yaml").chatty().exits(3).json["diagnostics"]
+    assert [each["severity"] for each in said] == ["error"]
+
+
+def test_what_comes_from_stdin_is_called_so_by_every_command(tmp_path: Path) -> None:
+    for command in ("validate", "run", "plan"):
+        assert "<stdin>:2:" in Saga(tmp_path, "").args(command, "-").stdin("saga: s\nstps: []\n").chatty().exits(3).stderr
