@@ -25,7 +25,7 @@ def agreed(common: Common, about: Iterable[str], what: str, question: str) -> bo
         raise UsageError(f"{what}, and there is nobody to ask", hint="say --yes to do it")
     for line in about:
         say(line)
-    say(f"{question} [y/N]")
+    say(f"{question} [y/N] ", end="")
     try:
         return sys.stdin.buffer.readline().strip().lower() in (b"y", b"yes")
     except KeyboardInterrupt:

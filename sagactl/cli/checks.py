@@ -114,7 +114,7 @@ def _modes(database: Path, root: Path) -> Check:
         if ours and found.st_uid != os.geteuid():
             return Check(name="modes", status=Status.WRONG, text=f"{path} belongs to user {found.st_uid}",
                          hint="run as that user, or choose another database with --db")
-        if found.st_mode & 0o022 and (ours or not found.st_mode & stat.S_ISVTX):
+        if found.st_mode & (0o022 if ours else 0o002) and (ours or not found.st_mode & stat.S_ISVTX):
             return Check(name="modes", status=Status.WRONG, text=f"others can write to {path}",
                          hint=f"look at what is in it, then: {mend}")
         if ours and found.st_mode & 0o044:

@@ -18,7 +18,7 @@ from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
-from sagactl.errors import SagactlError, UsageError
+from sagactl.errors import ConflictError, SagactlError, UsageError
 
 LOOK_S = 0.2
 """How often sagas that other processes hold are looked at."""
@@ -42,7 +42,7 @@ def compensate(
         for name in names:
             try:
                 saga = driving.existing(common.database).load(name)
-                operate.compensate(saga, wiring.me(), reason, saga.changed_s)  # before anybody is asked: a conflict
+                _look_ahead(saga, reason)
             except SagactlError as error:
                 codes.append(complain(error))
                 continue
@@ -65,6 +65,19 @@ def compensate(
     return driving.exit_code(codes)
 
 
+def _look_ahead(saga: Saga, reason: str) -> None:
+    """Before anybody is asked: raise ConflictError where it can't be taken back."""
+    try:
+        operate.compensate(saga, wiring.me(), reason, saga.changed_s)
+    except ConflictError as error:
+        doubtful = [name for name, view in saga.steps.items() if view.last is not None and view.last.processes_left
+                    and view.state is StepState.IN_DOUBT]
+        if not doubtful or any(wiring.left_behind(saga, name) for name in doubtful):
+            raise
+        raise ConflictError(f"whether {', '.join(doubtful)} of {saga.id} took effect is in doubt; what was at work "
+                            "then has ended since", hint=error.hint.removeprefix("end them, then: ")) from None
+
+
 def _undos(saga: Saga) -> Iterator[tuple[str, str]]:
     """What is to be undone, in this order: (step, its undo)."""
     for name in reversed(saga.order):
@@ -85,9 +98,10 @@ def _show_undos(common: Common, saga: Saga, show: driving.Show) -> None:
 
 
 def _ask(common: Common, sagas: Sequence[Saga]) -> None:
-    lines = []
+    lines, evidence = [], wiring.evidence(common.database)
     for saga in sagas:
-        lines.append(f"{saga.id} is {saga.state}. This would be undone, in this order:")
+        held = saga.state not in driving.UNFINISHED or evidence.is_held(saga.started.token)
+        lines.append(f"{saga.id} is {saga.state if held else 'interrupted'}. This would be undone, in this order:")
         lines += [f"  {step}: {undo}" for step, undo in _undos(saga)]
     if not agreed(common, lines, "this undoes what was done", "Undo it?"):
         raise UsageError("nothing was done")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -12,7 +11,7 @@ from typing import Any, TypeAlias
 
 from sagactl.cli import wiring
 from sagactl.cli.options import JOBS_MAX, Common, Form, names_of
-from sagactl.cli.output import complain, result, say
+from sagactl.cli.output import complain, one_place, result, say
 from sagactl.cli.render import json as render_json
 from sagactl.cli.render.human import conclusion
 from sagactl.cli.starting import surroundings, warn_of_changes
@@ -124,7 +123,7 @@ def tell(common: Common, saga: Saga, show: Show, *, interrupted: bool = False) -
         return
     for line in conclusion(saga, interrupted=interrupted):
         say(line)
-    if not (sys.stdout.isatty() and sys.stderr.isatty()):  # a person has just read it
+    if not one_place():  # who reads that has just been told
         result(f"{saga.id} {'interrupted' if interrupted else saga.state}")
 
 
@@ -161,6 +160,9 @@ def going_on(
         saga = existing(database).load(saga_id)
         around = surroundings(saga.started)
         warn_of_changes(saga.started)
+        for step in (name for name, view in saga.steps.items() if view.live is not None):
+            if pids := wiring.left_behind(saga, step):
+                say(f"{saga.id}: {step} is still at work, pid {', '.join(map(str, pids))}: waiting for it")
         now_s = time.time()
         words = say_so(saga, now_s)
         if saga.state in FINAL and not words:

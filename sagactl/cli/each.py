@@ -151,7 +151,7 @@ class Tally:
     def count(self, *, last: bool = False) -> None:
         """Say how far it is, now and then and in the end."""
         common, now_s, known = self.common, time.monotonic(), sum(self.counts.values())
-        due = last or (known > self.said and now_s >= self.said_s + COUNT_S)
+        due = known > self.said and (last or now_s >= self.said_s + COUNT_S)
         if common.quiet or common.progress is Progress.NONE or not due:
             return
         if common.form is Form.JSONL and common.origins["progress"] == "default":

@@ -11,7 +11,7 @@ from sagactl.cli import driving, wiring
 from sagactl.cli.options import Common, SagaName, name_of
 from sagactl.cli.output import json_line, result
 from sagactl.cli.render.human import conclusion
-from sagactl.cli.render.text import indented, safe
+from sagactl.cli.render.text import first_line, indented, safe
 from sagactl.core.states import SagaState
 from sagactl.plain import dumps, to_plain
 
@@ -59,7 +59,7 @@ def _lines(shown: dict[str, Any], at_work: Mapping[str, int]) -> list[str]:
         lines += [f"    its command runs: pid {at_work[step['id']]}"] if at_work.get(step["id"]) else []
         lines += [f"  output {name} = {value}" for name, value in step["outputs"].items()]
         if step["problem"] is not None and step["state"] == "compensation_failed":
-            lines.append(f"  not undone: {step['problem']['text']}")
+            lines.append(f"  not undone: {first_line(step['problem']['text'])}")
     words = [_word(word) for word in shown["words"]]
     return [*lines, "", *words] if words else lines
 

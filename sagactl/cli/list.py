@@ -14,7 +14,7 @@ from sagactl.cli import wiring
 from sagactl.cli.options import Common
 from sagactl.cli.output import complain, json_rows, result, say
 from sagactl.cli.render import json as render_json
-from sagactl.cli.render.text import safe, table
+from sagactl.cli.render.text import first_line, safe, table
 from sagactl.core.states import SagaState
 from sagactl.errors import UsageError
 from sagactl.journal.listing import Listing, Summary
@@ -37,7 +37,7 @@ def list_sagas(
         "Only sagas of definitions of this name, which may have * ? [..]."
     ))] = None,
     since: Annotated[str | None, typer.Option("--since", metavar="AGE|DATE", show_default=False, help=(
-        "Only those that changed since: 2h, 3d, 2026-11-20, 2026-11-20T18:00Z. The latest first."
+        "Only those that changed since: 2h, 3d, 2026-11-20, 2026-11-20T18:00Z."
     ))] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 11 if one that is listed is escalated.")] = False,
@@ -90,7 +90,7 @@ def _show(rows: Sequence[_Row]) -> None:
     now_s = time.time()
     head, *lines = table([("ID", "SAGA", "STATE", "STEPS", "CHANGED", "WHY"), *(
         (row.id, row.name, INTERRUPTED if interrupted else row.state, f"{row.steps_done}/{row.steps_total}",
-         _age(now_s - row.changed_s), safe(row.why)) for row, interrupted in rows)])
+         _age(now_s - row.changed_s), safe(first_line(row.why))) for row, interrupted in rows)])
     result(head, "dim")
     for line, (row, interrupted) in zip(lines, rows, strict=True):
         result(line, STYLES.get(INTERRUPTED if interrupted else row.state, ""))

@@ -86,6 +86,14 @@ def json_rows(form: Form) -> Iterator[Callable[[object], None]]:
             result("]" if count else "[]")
 
 
+def one_place() -> bool:
+    """Whether stdout and stderr are the same terminal, file or pipe."""
+    try:
+        return os.path.sameopenfile(1, 2)
+    except OSError:
+        return False
+
+
 def give_up_stdout() -> None:
     """Nothing more can be said on stdout, and Python must not try to at exit."""
     _Streams.closed = True
@@ -113,13 +121,14 @@ def prepare_streams() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
-def say(text: str, style: str = "", *, lines: bool = False) -> None:
+def say(text: str, style: str = "", *, lines: bool = False, end: str = "\n") -> None:
     """A message on stderr, one line unless `lines`. A stderr that takes nothing is no reason to stop."""
     with contextlib.suppress(OSError, ValueError):
+        written = _written(text, style, sys.stderr, lines=lines).removesuffix("\n") + end
         if _Streams.above is not None:
-            _Streams.above(_written(text, style, sys.stderr, lines=lines))
+            _Streams.above(written)
             return
-        sys.stderr.write(_written(text, style, sys.stderr, lines=lines))
+        sys.stderr.write(written)
         sys.stderr.flush()
 
 

@@ -150,7 +150,7 @@ def _ask(common: Common, found: Found) -> None:
     """Raises UsageError: nobody can be asked, or does not want it."""
     which = f"{_count(len(found.keys), 'saga')}, the last of which ended {iso(found.newest_s)}"
     about = f"{which}, and the first {iso(found.oldest_s)}" if len(found.keys) > 1 else which
-    if not agreed(common, [f"There are {about}."], f"this deletes {which}",
+    if not agreed(common, [f"This would be deleted: {about}."], f"this deletes {which}",
                   "Delete them, with their events and what their commands printed?"):
         raise UsageError("nothing was deleted")
 

@@ -30,9 +30,14 @@ def resolve(
     Example: sagactl resolve @last --step charge --as undone --reason "refunded by hand, ticket 812"
     """
     reason_text(reason, required=True)
-    after, _ = saying.record(
-        common.database, name_of(saga), lambda now, at_s: operate.resolve(now, step, word, wiring.me(), reason, at_s),
-    )
+    def said(now: Saga, at_s: float) -> e.Event:
+        event = operate.resolve(now, step, word, wiring.me(), reason, at_s)
+        if alive := wiring.left_behind(now, step):
+            raise ConflictError(f"processes of step {step} of {now.id} are still at work: pid "
+                                f"{', '.join(map(str, alive))}", hint="end them, look at what it did, then say so")
+        return event
+
+    after, _ = saying.record(common.database, name_of(saga), said)
     if not common.human:
         if common.quiet:
             result(after.id)

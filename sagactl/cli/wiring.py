@@ -238,6 +238,16 @@ def at_work(database: Path, saga: Saga) -> dict[str, int]:
     return {names[each]: pid for each, pid in found.items()}
 
 
+def left_behind(saga: Saga, step: str) -> tuple[int, ...]:
+    """The pids of what is still alive of a step that is in doubt."""
+    from sagactl.execution import processes
+
+    place, numbers = saga.places[step], saga.steps[step].numbers
+    found = [processes.members(f"{saga.started.token}.{place}.{phase}.{number}", None, None)
+             for phase, number in numbers.items()]
+    return tuple(sorted({pid for pids in found for pid in pids}))
+
+
 def mask_left(database: Path, saga: Saga, secrets: Mapping[str, str] | None) -> None:
     """See orphans.mask_left."""
     from sagactl.execution import orphans

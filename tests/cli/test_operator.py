@@ -25,7 +25,9 @@ def escalated(folder: Path) -> Saga:
     built.run().stdout("t escalated\n").stderr("""t escalated: 2 steps need a person
   m: it is undone by hand: Call the carrier about t.
   b: its undo failed once, last with exit 1: test -e repaired
-  sagactl resume t    goes on; what failed has a fresh budget (mend its cause first)
+  sagactl resume t                                       goes on; what failed has a fresh budget (mend its cause first)
+  sagactl resolve t --step m --as undone --reason "WHY"  you took it back
+  sagactl resolve t --step m --as kept --reason "WHY"    its effect stays
 """).exits(11)
     return built
 
@@ -297,5 +299,5 @@ def test_resolve_says_which_way_a_resume_would_go(tmp_path: Path, word: str, way
 def test_an_undo_by_hand_is_not_tried_again_by_a_resume(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: one, action: 'true', undo: {manual: Ask}}\n  - {id: two, action: 'false', undo: none}\n")
     shown = built.run().chatty().exits(11).stderr
-    assert "--step one --as undone|kept" in shown
+    assert '--step one --as undone --reason "WHY"' in shown
     assert "sagactl resume" not in shown

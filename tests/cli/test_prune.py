@@ -167,7 +167,7 @@ def test_a_terminal_is_asked_and_told_how_many_and_how_old(tmp_path: Path) -> No
     write(root(tmp_path).with_suffix(""), history("old"))
     code, stdout, shown = on_terminal(tmp_path, "n\n", "prune")
     assert (code, stdout) == (2, "")
-    assert "There are 2 sagas, the last of which ended " in shown
+    assert "This would be deleted: 2 sagas, the last of which ended " in shown
     assert "and the first 2025-11-20T" in shown
     assert "nothing was deleted" in shown
     assert on_terminal(tmp_path, "y\n", "prune", "--no-input")[0] == 2

@@ -51,7 +51,7 @@ steps:
   - {id: c, action: "true", undo: echo c >> log}
   - {id: d, action: "false", undo: "true"}
 """).run().stdout("t escalated\n").stderr("t escalated: b: undo failed: exit 9").file_after("log", "c\na\n").exits(11)
-    assert "sagactl resolve t --step b --as undone|kept" in done.stderr
+    assert 'sagactl resolve t --step b --as undone --reason "WHY"' in done.stderr
 
 
 def test_steps_that_do_not_need_each_other_run_at_the_same_time(tmp_path: Path) -> None:

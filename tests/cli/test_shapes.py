@@ -257,7 +257,7 @@ def test_of_no_sagas_there_is_an_empty_array(tmp_path: Path, command: str) -> No
     (("inspect", "t", "--definition"), {}, ("inspect --definition", Form.JSON)),
     (("run", "saga.yaml", "--each=x", "--json"), {}, ("run --each", Form.JSON)),
     (("compensate", "--dry-run", "t", "-o", "jsonl"), {}, ("compensate --dry-run", Form.JSONL)),
-    (("init", "-", "--json"), {}, None), (("--version",), {}, None), (("validate", "-o", "github", "f"), {}, None),
+    (("init", "-", "--json"), {}, ("init", Form.JSON)), (("--version",), {}, None), (("validate", "-o", "github", "f"), {}, None),
 ])  # fmt: skip
 def test_a_command_line_tells_which_shape_it_asks_for(
     args: tuple[str, ...], env: dict[str, str], wanted: tuple[str, Form] | None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 
-from sagactl.cli.render.text import indented
+from sagactl.cli.render.text import first_line, indented, table
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.judge import why
-from sagactl.core.parts import Attempt, Cause, Ending, OpenStep, Reason
+from sagactl.core.parts import Attempt, Cause, Ending, How, OpenStep, Reason
 from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
 from sagactl.errors import ConflictError
@@ -19,8 +19,7 @@ def command_line(command: Command) -> str:
     """A command as a person would type it, `${…}` as written; quoted for display only."""
     if isinstance(command.run, Argv):
         return shlex.join(command.run.words)
-    first, *rest = command.run.text.strip().splitlines() or [""]
-    return first + (" …" if rest else "")
+    return first_line(command.run.text)
 
 
 def undo_text(step: Step) -> str:
@@ -29,7 +28,7 @@ def undo_text(step: Step) -> str:
         case Command():
             return command_line(step.undo)
         case ManualUndo(text=text):
-            return f"by hand: {text}"
+            return f"by hand: {first_line(text)}"
         case NothingToUndo():
             return "nothing to undo"
         case _:
@@ -43,12 +42,11 @@ def progress(saga: Saga, event: e.Event, *, verbose: bool = False) -> str | None
             shown = f": {command_line(saga.by_id[event.step].command(attempt.phase))}" if verbose else ""
             return f"{event.step}: {attempt.phase} started{_of(saga, attempt)}{shown}"
         case e.AttemptEnded(ending=ending):
-            again = f", again in {max(0.0, event.retry_at_s - event.at_s):.1f}s" if event.retry_at_s is not None else ""
-            return f"{event.step}: {event.phase} {_ended(event)} ({_took(ending)}{again})"
+            return f"{event.step}: {event.phase} {_ended(event)} ({_took(ending)}{_again(saga, event)})"
         case e.StepSkipped():
             return f"{event.step}: skipped"
         case e.CompensationFailed(text=text):
-            return f"{event.step}: not undone: {text}"
+            return f"{event.step}: not undone: {first_line(text)}"
         case e.CompensationStarted(cause=cause, failed_step=step, text=text):
             return "turning back: " + ": ".join(part for part in (cause, step, text) if part)
         case e.DeadlinePassed():
@@ -57,6 +55,18 @@ def progress(saga: Saga, event: e.Event, *, verbose: bool = False) -> str | None
             return f"going on, in process {holder.pid}"
         case _:
             return None
+
+
+def _again(saga: Saga, event: e.AttemptEnded) -> str:
+    """When it is tried again; or that it is not, though there are attempts left."""
+    if event.phase is Phase.CHECK or event.ending.how is How.INTERRUPTED:
+        return ""
+    if event.retry_at_s is not None:
+        return f", again in {max(0.0, event.retry_at_s - event.at_s):.1f}s"
+    policy = saga.by_id[event.step].command(event.phase).retry
+    status = event.ending.exit_status
+    unlisted = policy.exit_codes is not None and status is not None and status not in policy.exit_codes
+    return ", which is not in retry_on" if status and unlisted and policy.max_retries else ""
 
 
 def _of(saga: Saga, attempt: Attempt) -> str:
@@ -96,7 +106,7 @@ def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
         doubts = operate.open_doubts(saga)
         return [
             f"{saga.id} is interrupted and can go on:",
-            f"  sagactl resume {saga.id}        " + (f"asks you about {', '.join(doubts)}, which is in doubt" if doubts
+            f"  sagactl resume {saga.id}        " + (f"goes on; about {', '.join(doubts)} only you can tell" if doubts
                                                      else "goes on in the direction it was going"),
             f"  sagactl compensate {saga.id}    takes it back",
         ]
@@ -137,8 +147,8 @@ def because(saga: Saga) -> str:
     why_turned = "" if turned is None else f"{turned.failed_step}: {turned.text}" if blamed else turned.text
     match saga.decided:
         case e.SagaEscalated():
-            return "; ".join(f"{item.step}: {_reason(item.reason)}: {item.text}" for item in operate.still_open(saga)
-                             ) or operate.SETTLED
+            return "; ".join(f"{item.step}: {_reason(item.reason)}: {first_line(item.text)}"
+                             for item in operate.still_open(saga)) or operate.SETTLED
         case e.SagaPaused(step=step, text=text):
             return f"{step}: {text}"
         case e.SagaAbandoned(reason=reason):
@@ -154,11 +164,12 @@ STDERR_LINES = 5
 def _standing(saga: Saga, item: OpenStep) -> list[str]:
     """What still stands of a step that needs a person, what was tried, and what its author says about it."""
     step, view = saga.by_id[item.step], saga.steps[item.step]
+    more = ""
     match item.reason:
         case Reason.UNDO_MISSING:
             said = "it took effect and has no undo"
         case Reason.UNDO_MANUAL:
-            said = f"it is undone by hand: {item.text}"
+            said, more = "it is undone by hand:", item.text
         case Reason.UNDO_FAILED:
             tried = view.numbers.get(Phase.UNDO, 0)
             said = f"its undo failed {'once' if tried == 1 else f'{tried} times'}, last with {item.text}: " \
@@ -168,7 +179,10 @@ def _standing(saga: Saga, item: OpenStep) -> list[str]:
         case Reason.PAST_PIVOT:
             said = f"it failed after the pivot, so nothing is undone: {item.text}"
     tail = view.last.stderr_tail if view.last is not None and item.reason is not Reason.UNDO_MANUAL else ""
-    return [f"  {item.step}: {said}", *indented("\n".join(tail.splitlines()[-STDERR_LINES:]), "    | ")]
+    if len(more.strip().splitlines()) == 1:
+        said, more = f"{said} {more.strip()}", ""
+    return [f"  {item.step}: {said}", *indented(more, "    "),
+            *indented("\n".join(tail.splitlines()[-STDERR_LINES:]), "    | ")]
 
 
 def _reason(reason: str) -> str:
@@ -178,20 +192,25 @@ def _reason(reason: str) -> str:
 def _ways_out(saga: Saga) -> list[str]:
     """What to type: what settles each open step, then what there is besides."""
     still_open = operate.still_open(saga)
-    lines = []
+    ways = []
     for item in still_open:
         state = saga.steps[item.step].state
-        words = "landed|not-landed|kept" if state is StepState.IN_DOUBT else "undone|kept"
-        if state is not StepState.FAILED:
-            lines.append(f"  sagactl resolve {saga.id} --step {item.step} --as {words} --reason TEXT")
+        words = ("landed", "not-landed", "kept") if state is StepState.IN_DOUBT else ("undone", "kept")
+        ways += [(f'sagactl resolve {saga.id} --step {item.step} --as {word} --reason "WHY"', _MEANS[word])
+                 for word in words if state is not StepState.FAILED]
     can_try_again = [item for item in still_open if item.reason in (Reason.UNDO_FAILED, Reason.PAST_PIVOT)]
     if not still_open:
-        lines.append(f"  sagactl resume {saga.id}    goes on")
+        ways.append((f"sagactl resume {saga.id}", "goes on"))
     elif can_try_again and not (saga.turn is None and operate.open_doubts(saga)):
-        lines.insert(0, f"  sagactl resume {saga.id}    goes on; what failed has a fresh budget (mend its cause first)")
+        ways.insert(0, (f"sagactl resume {saga.id}", "goes on; what failed has a fresh budget (mend its cause first)"))
     if saga.turn is None and _can_turn_back(saga):
-        lines.append(f"  sagactl compensate {saga.id}    takes it back")
-    return [*lines, f"  sagactl abandon {saga.id} --reason TEXT    leaves it as it is"]
+        ways.append((f"sagactl compensate {saga.id}", "takes it back"))
+    ways.append((f'sagactl abandon {saga.id} --reason "WHY"', "leaves it as it is"))
+    return [f"  {line}" for line in table(ways)]
+
+
+_MEANS = {"landed": "it took effect", "not-landed": "it did not", "undone": "you took it back",
+          "kept": "its effect stays"}
 
 
 def _can_turn_back(saga: Saga) -> bool:

@@ -121,7 +121,8 @@ class View:
         lines = self._lines(sagas, size, last=last)
         if said or last or lines != self._drawn:
             drawn = f"{TO_LINE_END}\n".join(text for text, _ in lines)
-            self._write(f"{back(self._drawn, size.columns)}{TO_SCREEN_END + said if said else ''}{NO_WRAP}{drawn}"
+            above = said.replace("\n", f"{TO_LINE_END}\n")  # never the whole screen at once: tmux would keep it
+            self._write(f"{back(self._drawn, size.columns)}{above}{NO_WRAP}{drawn}"
                         f"{TO_LINE_END if lines else ''}{TO_SCREEN_END}{WRAP}" + ("\n" if last and lines else ""))
             self._drawn = lines
 

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Final
 
 from sagactl.cli.render.human import because
+from sagactl.cli.render.text import first_line
 from sagactl.core import operate
 from sagactl.core.judge import why
 from sagactl.core.parts import Ending
@@ -167,7 +168,7 @@ def _settled(saga: Saga, step: Step, view: StepView, word: str, need: str) -> st
         case StepState.FAILED | StepState.IN_DOUBT | StepState.SKIPPED:
             return f"{word}{need}: {why(view.last)}"
         case StepState.COMPENSATION_FAILED if view.problem is not None:
-            return f"{view.problem.reason.replace('_', ' ')}{need}: {view.problem.text}"
+            return f"{view.problem.reason.replace('_', ' ')}{need}: {first_line(view.problem.text)}"
         case _:
             return word
 

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sagactl.cli.render.text import safe
+from sagactl.cli.render.text import first_line, safe
 from sagactl.plain import dumps
 
 DELAYS_SHOWN_MAX = 6
@@ -71,7 +71,7 @@ def _step(step: Mapping[str, Any]) -> Iterator[str]:
     elif undo == "none":
         yield "     undo: none"
     elif "manual" in undo:
-        yield safe(f"     undo by hand: {undo['manual']}")
+        yield safe(f"     undo by hand: {first_line(undo['manual'])}")
     else:
         yield from _command("undo: ", undo)
     if step["check"]:
@@ -117,7 +117,7 @@ def _outcome(failure: Mapping[str, Any]) -> str:
     parts = [f"undo {_names(undone)}" if undone else nothing]
     by_reason: dict[str, list[str]] = {}
     for each in failure["stays"]:
-        reason = f"by hand: {each['text']}" if each["why"] == "manual" else _STAYS[each["why"]]
+        reason = f"by hand: {first_line(each['text'])}" if each["why"] == "manual" else _STAYS[each["why"]]
         by_reason.setdefault(reason, []).append(each["step"])
     for reason, names in by_reason.items():
         parts.append(f"{_names(names)} {'stays' if len(names) == 1 else 'stay'} ({reason})")
