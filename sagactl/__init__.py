@@ -8,7 +8,7 @@ Floors, low to high; a module imports only from floors below it:
     errors, plain, template, model     exceptions with exit codes; JSON; `${…}`; what a saga is made of
     core/                              pure: events, the two tables, decide, judge, what an operator may do, codec
     ports                              what the engine needs of a journal, an executor and a clock
-    definition/ journal/ execution/ clock    YAML in; SQLite; processes that outlive us; time
+    definition/ journal/ execution/ clock signals    YAML in; SQLite; processes that outlive us; time; Ctrl-C
     engine                             the loop: decide, record, execute, record; signals
     cli/                               one file per command; main maps exceptions to exit codes; wiring names adapters
 """

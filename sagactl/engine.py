@@ -6,9 +6,7 @@ published. Signals make it stop starting; nothing that runs is lost when it ends
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,71 +23,13 @@ from sagactl.core.states import FINAL, SagaState
 from sagactl.errors import BusyError, ConflictError, SagactlError, StoreError
 from sagactl.model import Phase
 from sagactl.ports import Clock, Executor, Job, Journal, Publish, Request, Surroundings
+from sagactl.signals import LEAVE, Signals
 
 VOID_IN_A_ROW_MAX: Final = 3
 """An attempt that could not even start so often in a row will not the next time either."""
 
 REQUEST_LOOK_S: Final = 1.0
 """How often the holder of a saga looks for a request to turn it round, when nothing else makes it look."""
-
-
-LEAVE: Final = 4
-"""The level at which nothing is waited for any more: what still runs is its supervisor's, and a resume finds it."""
-
-
-class Signals:
-    """How far the user has asked this process to stop: 1 start nothing, 2 end what runs, 3 kill it, 4 leave it.
-
-    `number` is that of the first signal. HUP never goes beyond 1; TERM goes on to 2 by itself after `grace_s`.
-    """
-
-    def __init__(self, grace_s: float, tell: Callable[[int], None]) -> None:
-        self.level = 0
-        self.number: int | None = None
-        self._grace_s = grace_s
-        self._tell = tell
-        self._listeners: list[Callable[[], None]] = []
-
-    @contextlib.contextmanager
-    def told(self, listener: Callable[[], None]) -> Iterator[None]:
-        """As long as the context lasts, call `listener` whenever the level has changed."""
-        self._listeners.append(listener)
-        try:
-            yield
-        finally:
-            self._listeners.remove(listener)
-
-    def raise_to(self, level: int) -> None:
-        """Go to that level, if it is higher than the present one."""
-        if level > self.level:
-            self.level = level
-            self._tell(level)
-            for listener in self._listeners:
-                listener()
-
-    async def listen(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled. A signal that was ignored when the process started (nohup, a shell's `&`) stays so."""
-        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        heard = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
-        if not heard:
-            task_status.started()
-            await anyio.sleep_forever()
-        async with anyio.create_task_group() as tasks:
-            with anyio.open_signal_receiver(*heard) as received:
-                task_status.started()
-                async for number in received:
-                    self.number = self.number or number
-                    if number == signal.SIGHUP:
-                        self.raise_to(1)
-                    elif number == signal.SIGTERM and self.level == 0:
-                        self.raise_to(1)
-                        tasks.start_soon(self._grace)
-                    else:
-                        self.raise_to(min(self.level + 1, LEAVE))
-
-    async def _grace(self) -> None:
-        await anyio.sleep(self._grace_s)
-        self.raise_to(2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ FLOORS = (
     {"sagactl", "errors", "plain", "template", "model"},
     {"core"},
     {"ports"},
-    {"definition", "journal", "execution", "clock"},
+    {"definition", "journal", "execution", "clock", "signals"},
     {"engine"},
     {"cli"},
     {"__main__"},

@@ -16,7 +16,7 @@ def can_ask(common: Common) -> bool:
 
 
 def agreed(common: Common, about: Iterable[str], what: str, question: str) -> bool:
-    """Whether a person agrees, who is shown `about` first. Ctrl-C and the end of input are a no.
+    """Whether a person agrees, who is shown `about` first. The end of input is a no.
 
     Raises:
         UsageError: there is nobody to ask; `what` is what would have been done.
@@ -26,7 +26,4 @@ def agreed(common: Common, about: Iterable[str], what: str, question: str) -> bo
     for line in about:
         say(line)
     say(f"{question} [y/N] ", end="")
-    try:
-        return sys.stdin.buffer.readline().strip().lower() in (b"y", b"yes")
-    except KeyboardInterrupt:
-        return False
+    return sys.stdin.buffer.readline().strip().lower() in (b"y", b"yes")

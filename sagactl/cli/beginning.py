@@ -88,7 +88,7 @@ class Beginning:
     def _met(self, saga_id: str, params: Mapping[str, Any]) -> wiring.Turn | Saga:
         """The same, for a saga that was met with when it was to be begun."""
         found = self.again(saga_id, params)
-        if self.common.quiet:
+        if self.common.quiet and isinstance(found, Saga):
             result(saga_id)
         if isinstance(found, Saga) and found.state in FINAL:
             wiring.fold(self.common.database, found)

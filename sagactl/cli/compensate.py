@@ -38,31 +38,37 @@ def compensate(
     reason_text(reason)
     names, codes = driving.named(common, sagas)
     with json_rows(common.form) as show:
-        found = []
-        for name in names:
-            try:
-                saga = driving.existing(common.database).load(name)
-                _look_ahead(saga, reason)
-            except SagactlError as error:
-                codes.append(complain(error))
-                continue
-            if saga.state is not SagaState.COMPENSATED:
-                found.append(saga)
-                continue
-            say(f"{saga.id} is compensated already; nothing was run")
-            if not dry_run:
-                driving.report(common, saga, show)
+        found = _to_undo(common, names, reason, codes, None if dry_run else show)
         if dry_run:
             for saga in found:
                 _show_undos(common, saga, show)
             return driving.exit_code(codes)
         if found and not yes:
             _ask(common, found)
-        if common.quiet:
-            for saga in found:
-                result(saga.id)
         codes += _turned_round(common, found, reason, show)
     return driving.exit_code(codes)
+
+
+def _to_undo(
+    common: Common, names: Sequence[str], reason: str, codes: list[int], show: driving.Show | None,
+) -> list[Saga]:
+    """Those that can be taken back; what the others come to is told, reported with `show`, and added to `codes`."""
+    found = []
+    for name in names:
+        try:
+            saga = driving.existing(common.database).load(name)
+            _look_ahead(saga, reason)
+        except SagactlError as error:
+            codes.append(complain(error))
+            continue
+        if saga.state is not SagaState.COMPENSATED:
+            found.append(saga)
+            continue
+        if not common.quiet:
+            say(f"{saga.id} is compensated already; nothing was run")
+        if show is not None:
+            driving.report(common, saga, show)
+    return found
 
 
 def _look_ahead(saga: Saga, reason: str) -> None:
@@ -121,8 +127,7 @@ def _turned_round(common: Common, sagas: Sequence[Saga], reason: str, show: driv
             elif turned is None:
                 left.append(asked)
             else:
-                if not common.quiet:
-                    driving.report(common, turned, show)
+                driving.report(common, turned, show)
                 codes.append(_code(turned))
 
     def say_so(saga: Saga, now_s: float) -> Sequence[e.Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,11 +15,11 @@ from sagactl.cli.output import complain, one_place, result, say
 from sagactl.cli.render import json as render_json
 from sagactl.cli.render.human import conclusion
 from sagactl.cli.starting import surroundings, warn_of_changes
-from sagactl.cli.telling import telling
+from sagactl.cli.telling import Teller, telling
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, evolve, replay
 from sagactl.core.states import FINAL, SagaState
-from sagactl.errors import LockedError, NotFoundError, SagactlError, UsageError
+from sagactl.errors import DamagedError, LockedError, NotFoundError, SagactlError, UsageError
 from sagactl.journal.reading import Reader
 from sagactl.ports import Surroundings
 
@@ -45,7 +45,7 @@ WORST_FIRST = (7, 1, 143, 130, 129, 6, 11, 12, 13, 10, 5, 4, 3)
 def exit_code(codes: Iterable[int]) -> int:
     """Of several, the worst."""
     found = set(codes)
-    return next((code for code in WORST_FIRST if code in found), 0)
+    return next((code for code in WORST_FIRST if code in found), max(found, default=0))
 
 
 def jobs_at_once(wanted: int | None) -> int:
@@ -65,49 +65,66 @@ def jobs_at_once(wanted: int | None) -> int:
 
 
 def drive(
-    common: Common, turns: Iterable[wiring.Turn], show: Show, *, jobs: int | None = None, total: int = 1,
+    common: Common, turns: Iterable[wiring.Turn | None], show: Show, *, jobs: int | None = None, total: int = 1,
     judge: Callable[[Saga], int] = lambda saga: OUTCOMES.get(saga.state, 0), leave_out_held: bool = False,
 ) -> int:
     """Drive `total` sagas and tell how each ended; the exit code. `judge` gives that of a saga that rests.
 
-    Each is told of as it ends, but under a live view all in the end: what matters most stands last.
+    None among the turns is a saga for which nothing is to be done. Each is told of as it ends, but under a live view
+    all in the end: what matters most stands last.
     """
-    source = iter(turns)
+    ends = _Ends(common, show, judge, leave_out_held)
+    source = ends.taking(turns)
     first = next(source, None)
     if first is None:
         return 0
-    source, codes, unfinished = chain([first], source), set[int](), 0
-
-    def on_end(_: wiring.Turn, ended: Saga | SagactlError) -> None:
-        nonlocal unfinished
-        if isinstance(ended, SagactlError):
-            if not (leave_out_held and isinstance(ended, LockedError)):
-                codes.add(complain(ended))
-            return
-        interrupted = ended.state in UNFINISHED
-        unfinished += interrupted
-        codes.update(() if interrupted else (judge(ended),))
-        teller.ended(ended.id)
-        if teller.view is None:
-            last_word(ended)
-        else:
-            later.append(ended)
-
-    def last_word(saga: Saga) -> None:
-        try:
-            tell(common, saga, show, interrupted=saga.state in UNFINISHED)
-        except SagactlError as error:  # what it did is recorded; the others go on
-            codes.add(complain(error))
-
-    later: list[Saga] = []
-    with telling(common, total) as teller:
-        signals = wiring.drive(common.database, source, teller, jobs=jobs_at_once(jobs), on_end=on_end)
-    for saga in later:
-        last_word(saga)
-    left = sum(1 for _ in source)
+    with telling(common, total) as ends.teller:
+        signals = wiring.drive(common.database, chain([first], source), ends.teller, jobs=jobs_at_once(jobs),
+                               on_end=ends.on_end)
+    for saga in ends.later:
+        ends.tell(saga)
+    left = total - ends.taken
     if left:
         say(f"{left:,} more {'was' if left == 1 else 'were'} not begun")
-    return exit_code(codes | stopped_by(signals.number, unfinished + left))
+    return exit_code(ends.codes | stopped_by(signals.number, ends.unfinished + left))
+
+
+class _Ends:
+    """What has come of the sagas that are driven."""
+
+    teller: Teller
+
+    def __init__(self, common: Common, show: Show, judge: Callable[[Saga], int], leave_out_held: bool) -> None:  # noqa: FBT001
+        self._common, self._show, self._judge, self._leave_out_held = common, show, judge, leave_out_held
+        self.taken = self.unfinished = 0
+        self.codes: set[int] = set()
+        self.later: list[Saga] = []
+
+    def taking(self, turns: Iterable[wiring.Turn | None]) -> Iterator[wiring.Turn]:
+        for turn in turns:
+            self.taken += 1
+            if turn is not None:
+                yield turn
+
+    def on_end(self, _: wiring.Turn, ended: Saga | SagactlError) -> None:
+        if isinstance(ended, SagactlError):
+            if not (self._leave_out_held and isinstance(ended, LockedError)):
+                self.codes.add(complain(ended))
+            return
+        interrupted = ended.state in UNFINISHED
+        self.unfinished += interrupted
+        self.codes.update(() if interrupted else (self._judge(ended),))
+        self.teller.ended(ended.id)
+        if self.teller.view is None:
+            self.tell(ended)
+        else:
+            self.later.append(ended)
+
+    def tell(self, saga: Saga) -> None:
+        try:
+            tell(self._common, saga, self._show, interrupted=saga.state in UNFINISHED)
+        except SagactlError as error:  # what it did is recorded; the others go on
+            self.codes.add(complain(error))
 
 
 def stopped_by(number: int | None, unfinished: int) -> set[int]:
@@ -192,7 +209,7 @@ def named(common: Common, given: Sequence[str] | None) -> tuple[list[str], list[
     for name in names:
         try:
             found[reader.find(name)] = None
-        except NotFoundError as error:
+        except (NotFoundError, DamagedError) as error:
             codes.append(complain(error))
     return list(found), codes
 

@@ -80,6 +80,11 @@ def _turns(beginning: Beginning, lines: Lines, tally: Tally) -> Iterator[wiring.
         if isinstance(line, str):
             tally.refused(number, None, InvalidError(f"line {number:,}: {line}"))
             continue
+        if line.id in tally.numbers:
+            other = tally.numbers[line.id]
+            error = InvalidError(f"line {number:,}: its id is that of line {other:,}, which is running")
+            tally.refused(number, line.id, error)
+            continue
         turn = beginning.turn(line.params, line.id)
         tally.numbers[turn.id] = number
         yield turn
@@ -104,7 +109,7 @@ class Tally:
 
     def publish(self, saga: Saga, _seq: int, event: e.Event) -> None:
         """Tell of an event what can't wait for the saga's end."""
-        if self.common.quiet and isinstance(event, e.SagaStarted):
+        if self.common.quiet and isinstance(event, e.SagaStarted | e.HolderChanged):
             result(saga.id)
         if isinstance(event, e.AttemptEnded):
             for warning in event.ending.warnings:

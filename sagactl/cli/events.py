@@ -47,6 +47,8 @@ def events(
                 result(f"{name} {seq}")
             else:
                 show(render_json.event(name, seq, event))
+            if stdout_closed():
+                break
     return max(codes, default=0)
 
 
@@ -76,7 +78,7 @@ def _of_all(database: Path, codes: list[int], *, follow: bool) -> Iterator[tuple
         unfinished = reader.summaries(states=set(SagaState) - FINAL)
         rows = {row.id: row for row in (*lately.rows, *unfinished.rows)}
         for saga in sorted(rows.values(), key=lambda row: row.created_s):
-            after, changed_s = seen.get(saga.id, (0, None))
+            after, changed_s = seen.get(saga.token, (0, None))
             latest_s = max(saga.changed_s, latest_s or saga.changed_s)
             if changed_s == saga.changed_s and saga.state in FINAL:
                 continue
@@ -86,7 +88,7 @@ def _of_all(database: Path, codes: list[int], *, follow: bool) -> Iterator[tuple
                     after = seq
             except SagactlError as error:
                 _complain_once(error, damaged, codes)
-            seen[saga.id] = after, saga.changed_s
+            seen[saga.token] = after, saga.changed_s
         for damage in (*lately.damages, *unfinished.damages):
             _complain_once(damage, damaged, codes)
         if not follow or stdout_closed():

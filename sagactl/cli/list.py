@@ -25,6 +25,7 @@ STYLES: Final = {SagaState.ESCALATED: "bad", SagaState.PAUSED: "warn", INTERRUPT
 MORE_MAX: Final = 1000
 """So many that are not shown are counted, so that a list of a million is still there at once."""
 
+LIMIT_MAX: Final = 10_000_000
 ESCALATED_EXIT: Final = 11
 _Row: TypeAlias = tuple[Summary, bool]
 """A saga, and whether it is interrupted."""
@@ -39,7 +40,7 @@ def list_sagas(
     since: Annotated[str | None, typer.Option("--since", metavar="AGE|DATE", show_default=False, help=(
         "Only those that changed since: 2h, 3d, 2026-11-20, 2026-11-20T18:00Z."
     ))] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=LIMIT_MAX, help="At most so many.")] = 20,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 11 if one that is listed is escalated.")] = False,
     *, common: Common,
 ) -> int:
@@ -52,7 +53,8 @@ def list_sagas(
     wanted, since_s = _states(state), _since_s(since)
     reader = wiring.reader(common.database)
     found = Listing() if reader is None else reader.summaries(
-        states=_journaled(wanted), name_glob=name, since_s=since_s, limit=None if wanted else limit + MORE_MAX)
+        states=_journaled(wanted), name_glob=name, since_s=since_s,
+        limit=None if INTERRUPTED in wanted else limit + MORE_MAX)
     rows = list(_matching(found.rows, wanted, common.database))
     more, rows = max(0, len(rows) - limit), rows[:limit]
     with json_rows(common.form) as show:
@@ -63,12 +65,12 @@ def list_sagas(
                 show(render_json.summary(row, interrupted=interrupted))
     if common.human:
         _show(rows)
-        if more:
-            say(f"{more}{'+' if more == MORE_MAX else ''} more: --limit {limit * 2}, or --state")
         if not rows and not found.damages:
             narrowed = any(each is not None for each in (state, name, since))
             say("no such sagas" if reader is not None and narrowed else "no sagas yet")
         _needs_a_person(reader)
+    if more:
+        say(f"{more}{'+' if more == MORE_MAX else ''} more: --limit {limit * 2}, or --state")
     codes = [complain(error) for error in found.damages]
     if exit_code and any(row.state is SagaState.ESCALATED for row, _ in rows):
         codes.append(ESCALATED_EXIT)

@@ -139,7 +139,7 @@ def finish(command: Callable[[], int]) -> int:
         return 130
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last line of defence
         code = report(error)
-    output.last_word()
+    output.last_word(code)
     return _unless_closed(code)
 
 
@@ -179,7 +179,7 @@ def main() -> None:
         raise SystemExit(app(standalone_mode=False))
     except Exception as error:  # noqa: BLE001 - typer's own have no public name, and repeat what was typed
         code = refused(error)
-        output.last_word()
+        output.last_word(code)
         raise SystemExit(code) from None
 
 
@@ -195,7 +195,9 @@ def refused(error: Exception) -> int:
 def _wanted_form() -> str:
     """The form that the command line asks for, as far as one can tell before it is parsed: errors may come first."""
     words = sys.argv[1:]
-    after = [word for sign, word in pairwise(words) if sign in ("-o", "--output")]
-    within = [word.removeprefix("--output=").removeprefix("-o") for word in words]
-    wanted = "json" if "--json" in words else os.environ.get("SAGACTL_OUTPUT", "")
-    return next((form for form in ("jsonl", "json") if form in (*after, *within, wanted)), "")
+    said = [word for sign, word in pairwise(words) if sign in ("-o", "--output")]
+    said += [word.removeprefix("--output=").removeprefix("-o") for word in words
+             if word.startswith(("--output=", "-o"))]
+    said += ["json"] if "--json" in words else []
+    said = said or ([] if {"-q", "--quiet"} & {*words} else [os.environ.get("SAGACTL_OUTPUT", "")])
+    return next((form for form in ("jsonl", "json") if form in said), "")

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TextIO
+from typing import Any, ClassVar, Final, TextIO
 
 import typer
 
@@ -27,7 +27,7 @@ class _Streams:
     closed = False
     color = Color.NEVER
     form = ""
-    complaint: SagactlError | None = None
+    complaints: ClassVar[dict[int, SagactlError]] = {}
     above: Callable[[str], None] | None = None
 
 
@@ -175,13 +175,13 @@ def complain(error: SagactlError) -> int:
     say(f"sagactl: {error.message}", "" if several else "bad", lines=several)
     if error.hint:
         hint(error.hint)
-    _Streams.complaint = error
+    _Streams.complaints.setdefault(error.exit_code, error)
     return error.exit_code
 
 
-def last_word() -> None:
-    """For machines: what was last complained of, as the last line of stderr."""
-    error = _Streams.complaint
+def last_word(code: int) -> None:
+    """For machines: what was complained of and gives the exit code, as the last line of stderr."""
+    error = _Streams.complaints.get(code)
     if error is not None and _Streams.form in ("json", "jsonl"):
         import json
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from sagactl.cli.asking import can_ask
-from sagactl.cli.files import read_file
+from sagactl.cli.files import read_file, shown_name
 from sagactl.cli.options import Common
 from sagactl.cli.output import hint, say
 from sagactl.errors import UsageError
@@ -61,7 +61,7 @@ def given(
     else:
         from sagactl.definition.parameters import parse_params_file
 
-        values = parse_params_file(read_file(params_file), params_file)
+        values = parse_params_file(read_file(params_file), shown_name(params_file))
     return Given(values=values, pairs=[*(param or ()), *map(_with_content, param_file or ())])
 
 

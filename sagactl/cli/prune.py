@@ -175,10 +175,13 @@ async def _delete(reader: Reader, found: Found, wanted: Ended, done: _Done) -> N
                 held = [row for row in _rows(reader, keys, wanted, done) if _lock(evidence, row, locks, done)]
                 now = _rows(reader, [row.key for row in held], wanted, done)  # until here each could go on
                 cleared = [each for each in _weigh(reader, evidence, now) if _clear(evidence, each[0], done)]
-                await journal.forget([row for row, _ in cleared])
-                for row in reader.look(partial(pruning.gone, sagas=held)):
-                    evidence.discard(row.summary.token)
-            done.tell(cleared)
+                try:
+                    await journal.forget([row for row, _ in cleared])
+                finally:  # Ctrl-C: what is gone is told of
+                    gone = reader.look(partial(pruning.gone, sagas=held))
+                    for row in gone:
+                        evidence.discard(row.summary.token)
+                    done.tell([each for each in cleared if each[0] in gone])
         while await journal.shrink():
             pass
 
@@ -231,6 +234,8 @@ def _strays(reader: Reader, done: _Done) -> None:
     Which saga each folder is of is only read where there are more folders than sagas: of a million that takes seconds.
     """
     root, evidence = place.folder_of(done.common.database), wiring.evidence(done.common.database)
+    if not root.is_dir():
+        return
     if sum(1 for _ in root.iterdir()) - 1 <= sum(reader.count_by_state().values()):  # less write.lock
         return
     names = {name for name in survey.tokens(root) if _TOKEN.fullmatch(name)}  # first: then its saga is in the database

@@ -10,7 +10,7 @@ import typer
 
 from sagactl.cli import driving, wiring
 from sagactl.cli.options import Common, Jobs, SagaNames
-from sagactl.cli.output import complain, json_rows, result, say
+from sagactl.cli.output import complain, json_rows, say
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.saga import Saga
@@ -46,14 +46,12 @@ def resume(
     return driving.exit_code(codes)
 
 
-def _turns(common: Common, names: Sequence[str], codes: list[int], show: driving.Show) -> Iterator[wiring.Turn]:
-    """The turns of those that can go on; what the others come to is told and added to `codes`."""
+def _turns(common: Common, names: Sequence[str], codes: list[int], show: driving.Show) -> Iterator[wiring.Turn | None]:
+    """The turn of each; None where there is none: what it comes to is told and added to `codes`."""
     for name in names:
         try:
             saga = driving.existing(common.database).load(name)
             if saga.state not in FINAL:
-                if common.quiet:
-                    result(name)
                 yield _turn(common.database, saga)
                 continue
             if not common.quiet:
@@ -61,6 +59,7 @@ def _turns(common: Common, names: Sequence[str], codes: list[int], show: driving
             codes.append(driving.report(common, saga, show))
         except SagactlError as error:
             codes.append(complain(error))
+        yield None
 
 
 def interrupted(database: Path) -> tuple[list[str], Sequence[SagactlError]]:

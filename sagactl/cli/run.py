@@ -10,7 +10,7 @@ from sagactl.cli import driving
 from sagactl.cli.beginning import ID, ID_RULE, Beginning
 from sagactl.cli.files import load_definition, read_file
 from sagactl.cli.options import Common, Jobs
-from sagactl.cli.output import json_line, result, say
+from sagactl.cli.output import json_line, say
 from sagactl.cli.params import Param, ParamFile, ParamsFile, bound, given
 from sagactl.core.saga import Saga
 from sagactl.errors import UsageError
@@ -54,6 +54,4 @@ def run(  # noqa: PLR0913 - typer's form: a parameter for each option
     if isinstance(turn, Saga):
         say(f"{turn.id} exists already; nothing was run")
         return driving.report(common, turn, json_line)
-    if turn is not None and common.quiet:
-        result(turn.id)
     return driving.drive(common, [turn or beginning.turn(params, saga_id)], json_line, jobs=1)

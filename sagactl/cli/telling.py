@@ -46,7 +46,7 @@ class Teller:
         """An event is recorded. With a live view only failures are told in lines, or all with -v."""
         if self._common.form is Form.JSONL:
             json_line(render_json.event(saga.id, seq, event))
-        elif self._common.quiet and isinstance(event, e.SagaStarted):
+        elif self._common.quiet and isinstance(event, e.SagaStarted | e.HolderChanged):
             result(saga.id)
         tail = event.ending.stderr_tail.splitlines()[-STDERR_LINES:] if isinstance(event, e.AttemptEnded) else []
         if self.view is not None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from sagactl.cli import driving, wiring
 from sagactl.cli.following import changes
 from sagactl.cli.options import Common, SagaNames
-from sagactl.cli.output import json_rows, result, say
+from sagactl.cli.output import complain, json_rows, result, say
 from sagactl.cli.render import json as render_json
-from sagactl.errors import TimedOutError, UsageError
+from sagactl.errors import SagactlError, TimedOutError, UsageError
+from sagactl.journal.listing import Summary
+
+NAMED_MAX: Final = 5
+"""So many that had not ended are named."""
 
 
 def wait(
@@ -32,29 +36,36 @@ def wait(
     if not open_ids:
         with json_rows(common.form):
             return driving.exit_code(codes)
-    reader = driving.existing(common.database)
-    for name in open_ids:
-        row = reader.summary(name)
-        if row.state not in driving.OUTCOMES and not wiring.evidence(common.database).is_held(row.token):
-            say(f"{name} is interrupted: it goes on when somebody says: sagactl resume {name}")
+    waiting, reader, evidence = set(open_ids), driving.existing(common.database), wiring.evidence(common.database)
+    first = True
     with json_rows(common.form) as show:
         for _ in changes(common.database, until_s):
-            for name in tuple(open_ids):
-                row = reader.summary(name)
-                if row.state not in driving.OUTCOMES:
-                    continue
-                open_ids.remove(name)
-                codes.append(driving.OUTCOMES[row.state])
-                if common.human:
-                    result(f"{row.id} {row.state}")
-                elif common.quiet:
-                    result(row.id)
-                else:
-                    show(render_json.summary(row, interrupted=False))
-            if not open_ids:
+            for name, row in reader.summaries_of(each for each in open_ids if each in waiting).items():
+                if isinstance(row, SagactlError):
+                    waiting.remove(name)
+                    codes.append(complain(row))
+                elif row.state in driving.OUTCOMES:
+                    waiting.remove(name)
+                    codes.append(driving.OUTCOMES[row.state])
+                    _tell(common, row, show)
+                elif first and not evidence.is_held(row.token):
+                    say(f"{name} is interrupted: it goes on when somebody says: sagactl resume {name}")
+            first = False
+            if not waiting:
                 return driving.exit_code(codes)
-    raise TimedOutError(f"after {timeout} {', '.join(open_ids)} had not ended",
-                        hint=f"sagactl inspect {open_ids[0]} shows how far it is")
+    left = [each for each in open_ids if each in waiting]
+    more = f" and {len(left) - NAMED_MAX} more" if len(left) > NAMED_MAX else ""
+    raise TimedOutError(f"after {timeout} {', '.join(left[:NAMED_MAX])}{more} had not ended",
+                        hint=f"sagactl inspect {left[0]} shows how far it is")
+
+
+def _tell(common: Common, row: Summary, show: driving.Show) -> None:
+    if common.human:
+        result(f"{row.id} {row.state}")
+    elif common.quiet:
+        result(row.id)
+    else:
+        show(render_json.summary(row, interrupted=False))
 
 
 def _until_s(timeout: str | None) -> float:

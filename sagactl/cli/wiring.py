@@ -31,8 +31,9 @@ from sagactl.journal.reading import Reader, open_reader
 from sagactl.ports import Surroundings
 
 if TYPE_CHECKING:
-    from sagactl.engine import Engine, Signals
+    from sagactl.engine import Engine
     from sagactl.journal.sqlite import SqliteJournal
+    from sagactl.signals import Signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +141,11 @@ async def _drive(
     import anyio.lowlevel
 
     from sagactl.clock import SystemClock
-    from sagactl.engine import Engine, Signals
+    from sagactl.engine import Engine
     from sagactl.execution.channel import Supervisors
     from sagactl.execution.executor import SupervisedExecutor
     from sagactl.journal.sqlite import open_journal
+    from sagactl.signals import Signals
 
     signals = Signals(grace_s(), lambda level: _tell_of_signal(level, listener))
     store_failures = 0

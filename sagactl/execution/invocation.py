@@ -74,7 +74,7 @@ def _told(job: Job, outputs_folder: str) -> dict[str, str]:
         "SAGA_ATTEMPT_ID": attempt_id(saga, attempt),
         "SAGA_IDEMPOTENCY_KEY": f"{saga.id}/{attempt.step}/{attempt.phase}",
         "SAGA_OUTPUT_DIR": outputs_folder,
-        "SAGA_DEADLINE": f"{attempt.started_s + attempt.timeout_s:.3f}",
+        "SAGA_DEADLINE": str(int(attempt.started_s + attempt.timeout_s)),  # shells count in whole numbers
     }
     if attempt.phase is Phase.UNDO:
         forward = saga.steps[attempt.step].forward

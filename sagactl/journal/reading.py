@@ -76,6 +76,16 @@ class Reader:
         """The row of one saga in a list. Raises NotFoundError, DamagedError."""
         return self.look(lambda connection: _row(connection, saga_id).summary)
 
+    def summaries_of(self, ids: Iterable[str]) -> dict[str, Summary | SagactlError]:
+        """The rows of these sagas in one look, or why one can't be had, NotFoundError or DamagedError."""
+        def found(connection: sqlite3.Connection, saga_id: str) -> Summary | SagactlError:
+            try:
+                return _row(connection, saga_id).summary
+            except (NotFoundError, DamagedError) as error:
+                return error
+
+        return self.look(lambda connection: {saga_id: found(connection, saga_id) for saga_id in ids})
+
     def summaries(
         self, states: Iterable[SagaState] | None = None, name_glob: str | None = None, since_s: float | None = None,
         limit: int | None = None,

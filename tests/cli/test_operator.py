@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.harness import Saga, saga, states
+from tests.journal.test_damage import tamper
 
 ESCALATES = """
 defaults: {retry_delay: 10ms}
@@ -143,7 +147,8 @@ def test_list_filters_limits_and_prints_ids_or_json(tmp_path: Path) -> None:
     for name, status, code in (("one", 0, 0), ("two", 1, 10), ("three", 0, 0)):
         built.again("run", "saga.yaml", "--id", name, "-p", f"x={status}").chatty().exits(code)
     built.again("list", "-q").stdout("three\ntwo\none\n").exits(0)
-    built.again("list", "-q", "--limit", "2").stdout("three\ntwo\n").exits(0)
+    built.again("list", "-q", "--limit", "2").stdout("three\ntwo\n").stderr("1 more: --limit 4, or --state").exits(0)
+    built.again("list", "--limit", "9" * 19).stderr("--limit").exits(2)
     built.again("list", "-q", "--state", "compensated").stdout("two\n").exits(0)
     built.again("list", "--state", "done").stderr("states: running, paused").exits(2)
     rows = built.again("list", "--json").stdout(re.compile(r"\[\{.*\}\n(,\{.*\}\n){2}\]\n")).exits(0).json
@@ -301,3 +306,71 @@ def test_an_undo_by_hand_is_not_tried_again_by_a_resume(tmp_path: Path) -> None:
     shown = built.run().chatty().exits(11).stderr
     assert '--step one --as undone --reason "WHY"' in shown
     assert "sagactl resume" not in shown
+
+
+def test_of_several_sagas_a_damaged_one_costs_itself_alone(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps: [{id: a, action: 'true', undo: none}]")
+    for name in ("one", "two", "three"):
+        built.again("run", "saga.yaml", "--id", name).chatty().exits(0)
+    tamper(tmp_path / "state/sagactl/sagas.db", "UPDATE sagas SET why = 'x' WHERE id = 'two'")
+    built.again("wait", "one", "two", "three").stdout("one completed\nthree completed\n").stderr("saga two: its row").exits(7)
+    done = built.again("compensate", "--dry-run", "one", "two", "three", "-o", "jsonl").chatty().exits(7)
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["one", "three"]
+
+
+def test_the_error_that_machines_read_is_that_of_the_exit_code(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps: [{id: a, action: 'false', undo: none}]")
+    built.run().chatty().exits(10)
+    assert "exit_error" not in built.again("wait", "t", "none", "-o", "jsonl").chatty().exits(10).stderr
+    assert "exit_error" in built.again("wait", "none", "-o", "jsonl").chatty().exits(4).stderr
+    assert "exit_error" not in built.again("list", "json").chatty().exits(2).stderr
+    assert "exit_error" not in built.again("list", "-o", "human", "--x").env(SAGACTL_OUTPUT="json").chatty().exits(2).stderr
+
+
+def test_a_runbook_of_several_lines_is_shown_as_lines(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+steps:
+  - id: dns
+    action: "true"
+    undo:
+      manual: |
+        Remove the record at the registrar,
+        see the page "dns".
+  - {id: b, action: "false", undo: none}
+""")
+    said = built.run().chatty().exits(11).stderr
+    assert """
+  dns: it is undone by hand:
+    Remove the record at the registrar,
+    see the page "dns".
+""" in said
+    for shown in (said, *(built.again(*args).chatty().exits(0).stdout for args in (("list",), ("plan", "saga.yaml")))):
+        assert r"\n" not in shown
+        assert "Remove the record at the registrar, …" in shown
+
+
+def test_where_both_streams_are_one_the_end_is_told_once(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps: [{id: a, action: 'true', undo: none}]")
+    process = built.start("run", "saga.yaml", "--id", "t", stderr=subprocess.STDOUT)
+    assert process.communicate(timeout=30)[0].count("t completed") == 1
+
+
+def test_nobody_speaks_on_a_step_whose_processes_are_still_at_work(tmp_path: Path) -> None:
+    """The supervisor and the command are killed; what the command has started lives on, and nobody looks after it."""
+    built = saga(tmp_path, """
+steps:
+  - {id: a, action: "sleep 300 & echo $! > pid; kill -9 $PPID; kill -9 $$", undo: echo undo >> log, on_interrupt: escalate}
+""")
+    built.run().chatty().exits(11)
+    pid = int((tmp_path / "pid").read_text())
+    try:
+        for word in ("landed", "not-landed"):
+            built.again("resolve", "t", "--step", "a", "--as", word, "--reason", "x").stderr(f"at work: pid {pid}").exits(5)
+        built.again("compensate", "t", "--yes").stderr(f"may still be at work: pid {pid}").exits(5)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    while Path(f"/proc/{pid}").exists():
+        pass
+    built.again("compensate", "t", "--yes").stderr("what was at work then has ended since").exits(5)
+    built.again("resolve", "t", "--step", "a", "--as", "landed", "--reason", "seen").chatty().exits(0)
+    built.again("compensate", "t", "--yes").chatty().file_after("log", "undo\n").exits(0)

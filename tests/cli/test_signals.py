@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 
+from sagactl.signals import Signals
 from tests.harness import Saga, saga, states
 
 SLOW = """
@@ -207,3 +211,24 @@ def test_a_fourth_ctrl_c_leaves_what_cannot_be_ended_and_a_resume_finds_it(tmp_p
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGCONT)
     built.again("resume", "t").chatty().exits(11)
     assert states(built.inspect()) == {"a": "in_doubt"}
+
+
+def test_a_signal_is_heard_however_much_waits_for_the_loop() -> None:
+    """Threads wake the loop through a pipe; while it is full, asyncio's own way loses a signal."""
+    told: list[int] = []
+
+    async def main() -> None:
+        signals = Signals(10.0, told.append)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(signals.listen)
+            for _ in range(5000):
+                asyncio.get_running_loop().call_soon_threadsafe(lambda: None)
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+
+    before = signal.getsignal(signal.SIGINT)
+    anyio.run(main)
+    assert told == [1]
+    assert signal.getsignal(signal.SIGINT) is before

@@ -249,6 +249,7 @@ steps:
     dies(built)
     process = built.start("resume", "t")
     assert process.stderr is not None
+    assert "is still at work, pid " in process.stderr.readline()
     assert "going on" in process.stderr.readline()
     stopped = child(process.pid)
     os.kill(stopped, signal.SIGSTOP)
@@ -326,6 +327,7 @@ def attached(built: Saga) -> subprocess.Popen[str]:
     """A resume that has found the action."""
     process = built.start("resume", "t")
     assert process.stderr is not None
+    assert "is still at work, pid " in process.stderr.readline()
     assert "going on" in process.stderr.readline()
     return process
 
