@@ -62,6 +62,15 @@ def code_places(words: Sequence[str]) -> set[int]:
     return found
 
 
+def past_code(words: Sequence[str]) -> int:
+    """The place from which on all words are arguments of the code of a shell or of python, which reads none of them as
+    an option: `sh -c CODE sh ARGUMENT`. The end, where there is no such code.
+    """
+    programs = ((place, name) for place, name in enumerate(map(program, words)) if name in (*SHELLS, "python", "pypy"))
+    codes = (_of_interpreter(name, words, range(place + 1, len(words))) for place, name in programs)
+    return next((max(places) + 1 for places in codes if places), len(words))
+
+
 def program(word: str) -> str:
     """The name of a program without folder and version."""
     name = word.rpartition("/")[2].rstrip("0123456789.")

@@ -24,7 +24,11 @@ VALUE_SHOWN_MAX = 60
 NAMES_SHOWN_MAX = 30
 COMPARED_MAX = 20
 HELP_LINE_MAX = 96
+_HEADER = re.compile(r"[|>][^\r\n]*")
+"""Of a block: nothing else that holds text begins so."""
 _CLOSE_LENGTH_MAX = 64
+_SHORT_MAX = 4
+"""Of a name this short, half would do to make it like another: one letter is as much as a slip may change."""
 
 
 class Severity(StrEnum):
@@ -181,8 +185,10 @@ class Source:
 
         To be asked in order of offsets. The whole `span` of the string is given where it can't be told, as when the
         piece is written with escapes. Pieces are matched by counting: the third in the value is the third in the file.
+        The header of a block (`|`, `>-` and a comment) is no part of the value.
         """
-        offset_done, at_done = 0, span.start
+        header = _HEADER.match(self.text, span.start, span.end)
+        offset_done, at_done = 0, header.end() if header else span.start
 
         def find(piece: str, offset: int) -> Span:
             nonlocal offset_done, at_done
@@ -257,10 +263,22 @@ def closest(name: str, known: Iterable[str]) -> str:
     if len(name) > _CLOSE_LENGTH_MAX:
         return ""
     names = list(known)
+    letters = sorted(name)
+    if same := next((each for each in names if len(each) == len(name) and sorted(each) == letters), ""):
+        return same
+    if len(name) <= _SHORT_MAX:
+        names = [each for each in names if _differs_by_one(name.lower(), each)]
     if len(names) > COMPARED_MAX:  # a comparison takes 50 µs, and there may be 1,000 names and 200 slips
         names = [each for each in names if {each[:1], each[-1:]} & {name[:1], name[-1:]}]
         names = sorted(names, key=lambda each: abs(len(each) - len(name)))[:COMPARED_MAX]
-    cutoff = 0.6 if len(name) <= 4 else 0.7
+    cutoff = 0.6 if len(name) <= _SHORT_MAX else 0.7
     close = get_close_matches(name, names, n=1, cutoff=cutoff) or \
         get_close_matches(name.lower(), names, n=1, cutoff=cutoff)
     return close[0] if close else ""
+
+
+def _differs_by_one(name: str, other: str) -> bool:
+    """Is one letter all that is left out, added or replaced?"""
+    short, long = sorted((name, other), key=len)
+    at = next((place for place, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    return len(long) - len(short) <= 1 and short[at + (len(short) == len(long)) :] == long[at + 1 :]

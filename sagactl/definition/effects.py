@@ -6,7 +6,7 @@ Each of these sagas can be run; its author probably meant something else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sagactl.definition.diagnostics import Note, Problem, Source, shown
@@ -19,6 +19,7 @@ from sagactl.model import OnFailure, Phase
 
 _USE = re.compile(r"\$\{(?:params\.(?P<param>\w{1,63})|steps\.(?P<step>[\w-]{1,63})\.outputs\.(?P<output>\w{1,63}))")
 _SURE = re.compile(r"\$\{steps\.(?P<step>[\w-]{1,63})\.outputs\.(?P<output>\w{1,63})\}")
+_KEPT = ";\nfine if `run --each --id-from` makes `${saga.id}` of it: `validate --ignore SG506`"
 
 
 def problems_of_effects(source: Source, root: Node, all_commands: Sequence[Commands]) -> Iterator[Problem]:
@@ -116,11 +117,13 @@ def _undo_in_doubt(source: Source, step: Node, site: Site, name: str) -> Iterato
 
 def _unused(root: Node, order: _Order) -> Iterator[Problem]:
     """Parameters, outputs and secrets that are declared and that no command gets."""
-    params, outputs = _uses(root)
+    texts = list(_texts(root))
+    params, outputs = _uses(texts)
+    kept = _KEPT if any("${saga.id" in text for text in texts) else ""
     for name, rule in root.under("params").items():
         if name not in params:
             yield Problem(code="SG506", span=rule.head, message=f"nothing uses the parameter {shown(name)}",
-                          help=f"write `${{params.{name}}}` where it is needed, or leave it out")
+                          help=f"write `${{params.{name}}}` where it is needed, or leave it out{kept}")
     unclear = any(step.is_unclear("secrets", tuple) for step in order.steps)
     named_secrets = {item.string for step in order.steps for item in step.under_items("secrets")}
     for name, secret in {} if unclear else root.under("secrets").items():
@@ -139,10 +142,8 @@ def _unused(root: Node, order: _Order) -> Iterator[Problem]:
                               help=f"write `{written}` where it is needed, or leave it out")
 
 
-def _uses(root: Node) -> tuple[set[str], set[tuple[str, str]]]:
-    """The parameters and the outputs (step, name) that any text refers to."""
-    params: set[str] = set()
-    outputs: set[tuple[str, str]] = set()
+def _texts(root: Node) -> Iterator[str]:
+    """Each text that may hold references."""
     left = [root]
     while left:
         value = left.pop().value
@@ -151,7 +152,10 @@ def _uses(root: Node) -> tuple[set[str], set[tuple[str, str]]]:
         elif isinstance(value, tuple):
             left += value
         elif isinstance(value, str) and "${" in value:
-            for found in _USE.finditer(value):
-                params.add(found["param"] or "")
-                outputs.add((found["step"] or "", found["output"] or ""))
-    return params, outputs
+            yield value
+
+
+def _uses(texts: Iterable[str]) -> tuple[set[str], set[tuple[str, str]]]:
+    """The parameters and the outputs (step, name) that any text refers to."""
+    found = [each for text in texts for each in _USE.finditer(text)]
+    return {each["param"] or "" for each in found}, {(each["step"] or "", each["output"] or "") for each in found}

@@ -100,6 +100,8 @@ def _meant(name: str, what: str, known: Iterable[str], node: Node, schema: Mappi
         return Meant(same, f"write `{same}`", sure=True)
     if word in (*_MINUTES, *_SECONDS) and "timeout" in known:
         return Meant("timeout", _duration(node.fields[name].text, "m" if word in _MINUTES else "s"), sure=False)
+    if what in ("command", "undo") and "run" in node.fields and (holder := _elsewhere(name, what, schema)):
+        return Meant("", holder, sure=False)
     if row := FOREIGN["command" if what == "undo" else what].get(word):
         return _of_row(*row, node)
     if close := closest(name, known):

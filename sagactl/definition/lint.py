@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
-from sagactl.definition.code_places import code_places, program_places, reads_code_from_stdin
+from sagactl.definition.code_places import code_places, past_code, program_places, reads_code_from_stdin
 from sagactl.definition.diagnostics import Problem, Source, shown
 from sagactl.definition.param_rules import type_of
 from sagactl.definition.references import output_names
@@ -27,7 +28,13 @@ _PLACEHOLDER = re.compile(
     r"|\{\{ ?\.?(?!(?:end|else|break|continue|nil) ?\})[a-z][a-z0-9_]* ?\}\}"
     r"|\{\{-? ?(?:item|inputs|steps|tasks|workflow|params|outputs|matrix|\.[A-Z_]{2,})\b[^{}\n]{0,100}\}\}",
 )
-_OWN_TEMPLATE = re.compile(r"--format|template")
+_OWN_TEMPLATE = re.compile(r"""--format|template|(?:^|\s)-[fot](?:[ =]*'[^']*|[ =]*"[^"]*|[ =]+\S*)?\Z""")
+"""What stands before a template that the program replaces by itself, as `docker inspect -f '{{.Id}}'`."""
+_TEMPLATE_OPTION = re.compile(r"-[fot]|--(?:format|template)")
+"""The word before such a template, where that is a word of its own."""
+_BEFORE_MAX = 2000
+_PLACEHOLDERS_MAX = 200
+"""Characters before a placeholder, and placeholders in one text, that are looked at."""
 _REFERENCE = re.compile(r"\$\{(?:params|steps|saga|env)\.[^{}\n]{0,200}\}")
 _PIPE = re.compile(
     r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?<![^\s;])#[^\n]*|\|\||>\|"
@@ -101,17 +108,23 @@ def _shell_words(site: Site, words: Sequence[str]) -> Iterator[Problem]:
 
 def _placeholders(source: Source, texts: Iterable[Node], script: Node | None = None) -> Iterator[Problem]:
     """`{{item}}` in any text of a command, and `${{ inputs.X }}` in a script: elsewhere that is an error already."""
+    above = ""
     for node in texts:
-        for found in _PLACEHOLDER.finditer(node.string) if "{{" in node.string else ():
-            if re.match(r"\{\{ ?\.", found[0]) and _OWN_TEMPLATE.search(node.string, 0, found.start()):
-                continue  # `docker ps --format '{{.ID}}'` replaces it itself.
+        span_of = source.finder(node.span, node.string)
+        for found in islice(_PLACEHOLDER.finditer(node.string), _PLACEHOLDERS_MAX) if "{{" in node.string else ():
+            if re.match(r"\{\{ ?\.", found[0]) and (
+                _OWN_TEMPLATE.search(node.string, max(0, found.start() - _BEFORE_MAX), found.start())
+                or _TEMPLATE_OPTION.fullmatch(above)
+            ):
+                continue
             if node is script or not found[0].startswith("$"):
-                span = source.finder(node.span, node.string)(found[0], found.start())
+                span = span_of(found[0], found.start())
                 name = (re.findall(r"[a-z][a-z0-9_]*", found[0].lower()) or ["name"])[-1]
                 hint = f'write `env: {{{name.upper()}: "${{params.{name}}}"}}` and, in the script, within double ' \
                     f"quotes, ${name.upper()}"
                 yield Problem(code="SG513", span=span, message=f"{shown(found[0])} is text here: nobody replaces it",
                               help=hint if node is script else f"if it is a parameter, write ${{params.{name}}}")
+        above = node.string
 
 
 def _constants(source: Source, root: Node) -> Iterator[Problem]:
@@ -141,15 +154,17 @@ def _options(root: Node, site: Site, words: Sequence[str]) -> Iterator[Problem]:
     options_end = words.index("--") if "--" in words else len(words)
     suspects = [at for at, word in enumerate(words[:options_end]) if at and word.startswith("${") and _references(word)]
     run = code_places(words) | program_places(words) if suspects else set()
+    end = past_code(words) if suspects else 0
     for at in suspects:
         word = words[at]
-        if at in run:
+        if at in run or at >= end:
             continue
         match parse(word):
             case [Reference(env="") as found] if _is_free(root, found):
                 yield Problem(code="SG502", span=site.run.items[at].span,
                               message=f"a value of {found} that begins with `-` would be read as an option",
-                              help=f"write `--option={found}`, put `--` before it, or give the parameter a `pattern`")
+                              help=f"write `--option={found}`, or put `--` before it" if found.step else
+                              f"write `--option={found}`, put `--` before it, or give the parameter a `pattern`")
 
 
 def _is_free(root: Node, found: Reference) -> bool:

@@ -26,8 +26,8 @@ STEPS_MAX = 1000
 PROBLEMS_MAX = 200
 """Problems of shape, and as many errors and warnings of the rest: a hostile file has 50,000, which nobody reads and
 which take seconds."""
-REFERENCES = ("SG401", "SG402", "SG403", "SG404")
-UNUSED = ("SG506", "SG507")
+REFERENCES = ("SG306", "SG401", "SG402", "SG403", "SG404")
+UNUSED = ("SG506", "SG507", "SG508")
 """What seems unused may be what a reference with a slip in it meant."""
 RULES = (problems_of_rules, problems_of_references, problems_of_lint, problems_of_effects, problems_of_idle,
          problems_of_variables)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sagactl.definition.diagnostics import Problem
 from sagactl.definition.tree import Node
-from sagactl.definition.values import compiled, complaint
+from sagactl.definition.values import TYPES, compiled, complaint
 
 _ONLY_FOR = {
     "pattern": ("string",), "minLength": ("string",), "maxLength": ("string",),
@@ -36,7 +36,7 @@ def _problems(rule: Node) -> Iterator[Problem]:
                       help="only where `enum` holds nothing but strings may `type` be left out")
     for name, kinds in _ONLY_FOR.items():
         node = rule.get(name)
-        if node and kind and kind not in kinds:
+        if node and kind in TYPES and kind not in kinds:
             yield Problem(code="SG208", span=node.head, message=f"`{name}` has no effect on a value of type `{kind}`")
     for least, most in _PAIRS:
         low, high = rule.get(least), rule.get(most)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError
 from typing import Self
 
@@ -31,6 +31,7 @@ _STEPS = ("steps", "step", "tasks", "jobs", "needs", "outputs")
 _PARAMS = ("param", "params", "parameters", "inputs", "input", "vars", "var", "workflow", "github", "args")
 _FORMS = "write ${params.X}, ${steps.S.outputs.O}, ${saga.id} or ${env.X}, or $${ for a literal ${"
 
+_VARIABLES = "the name of a variable is of letters, digits and `_`, and no digit is its first"
 _NAMES = "a name is of lower-case letters, digits and `_`: write the one that the step declares"
 
 
@@ -44,7 +45,23 @@ def problems_of_references(source: Source, root: Node, all_commands: Sequence[Co
         known.of_step.clear()
         undo = step.get("undo")
         if undo and (manual := undo.get("manual")):
-            yield from _Checker(source, known, place, own=True).text(manual, "the text of a manual undo")
+            yield from _Checker(source, known, place, own=True).text(
+                manual, "the text of a manual undo", hint="leave it out: a manual undo has no `env` that could read it")
+    yield from _overridden(source, root, known)
+
+
+def _overridden(source: Source, root: Node, known: _Known) -> Iterator[Problem]:
+    """What is wrong with `env` and `cwd` that every command has its own of. Nobody needs their values, so whether there
+    will be one doesn't matter.
+    """
+    checker = _Checker(source, replace(known, earlier=None), 0, own=True)
+    for holder in (root, *known.steps):
+        checker.variables = holder.under("env")
+        for name, value in checker.variables.items():
+            if id(value) not in known.read:
+                yield from checker.variable(name, value)
+        if (cwd := holder.get("cwd")) and id(cwd) not in known.read:
+            yield from checker.text(cwd, "`cwd`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +77,7 @@ class _Known:
     repeated: frozenset[str]
     """Ids of several steps, which is an error already: which of them a reference means, nobody knows."""
     read: dict[int, list[tuple[Reference | str, Span]]]
+    """What was found in each text that was looked at and has any."""
     settled: set[int]
     of_step: set[int]
     """Values that many commands inherit: those that are the same for every step, and those of the present step. One
@@ -109,21 +127,24 @@ class _Checker:
             if id(value) in self.known.settled or id(value) in self.known.of_step:
                 continue
             (self.known.of_step if _NEEDS_A_STEP.search(value.string) else self.known.settled).add(id(value))
-            if FIXED.fullmatch(name):
-                yield from self.constant(value, f"`{name}`, which decides what code runs,", "SG409")
-            else:
-                yield from self.text(value, "an env value", env=True)
+            yield from self.variable(name, value)
         if site.cwd:
             yield from self.text(site.cwd, "`cwd`")
         if stdin := site.settings.get("stdin"):
             yield from self.text(stdin, "`stdin`")
 
-    def text(self, node: Node, what: str, *, env: bool = False) -> Iterator[Problem]:
-        """References that may stand here but are wrong. `env`: `${env.X}` may stand here too."""
+    def variable(self, name: str, value: Node) -> Iterator[Problem]:
+        if FIXED.fullmatch(name):
+            yield from self.constant(value, f"`{name}`, which decides what code runs,", "SG409")
+        else:
+            yield from self.text(value, "an env value", env=True)
+
+    def text(self, node: Node, what: str, *, env: bool = False, hint: str = "") -> Iterator[Problem]:
+        """References that may stand here but are wrong. `env`: `${env.X}` may too; else `hint` is its help."""
         for found, span in self.found(node):
             if isinstance(found, Reference) and found.env and not env:
                 yield Problem(code="SG406", span=span, message=f"{what} takes no `${{env.…}}`",
-                              help=self.of_environment(found))
+                              help=hint or self.of_environment(found))
             elif isinstance(found, Reference) or not self.known.has(found):
                 yield from self.value(found, span)
 
@@ -243,11 +264,13 @@ def _meant(text: str, known: _Known) -> str:
     if above[:1] == ["secrets"]:
         return f"a secret is a variable of the steps that name it: write `secrets: [{last}]`"
     if above[:1] == ["env"] and len(above) == 1:
-        return f"write ${{env.{last}}}, in an `env` value"
+        is_name = re.fullmatch(r"[A-Za-z_]\w*", last, re.ASCII)
+        return f"write ${{env.{last}}}, in an `env` value" if is_name else _VARIABLES
     if len(above) in (1, 2, 3) and above[0] in _STEPS and above[1:2] and above[1] in known.place_of:
         outputs = output_names(known.steps[known.place_of[above[1]]])
-        written = f"${{steps.{above[1]}.outputs.{closest(last, outputs) or last}}}"
-        return f"write {written}" if written != text else _NAMES
+        named = closest(last, outputs) or (last if re.fullmatch(r"[a-z][a-z0-9_]*", last) else "")
+        written = f"${{steps.{above[1]}.outputs.{named}}}"
+        return f"write {written}" if named and written != text else _NAMES
     if len(above) == 1 and above[0] in known.place_of and last in output_names(known.steps[known.place_of[above[0]]]):
         return f"write ${{steps.{above[0]}.outputs.{last}}}"
     if last.lower() in (known.params or ()) and (not above or above[0] in _PARAMS):

@@ -1,9 +1,10 @@
-"""Two slips which a parser notices late and calls something else: looked for before what it says is explained."""
+"""Slips which a parser notices late and calls something else: looked for before what it says is explained."""
 
 from __future__ import annotations
 
 import re
 
+from sagactl.definition.applying import schema
 from sagactl.definition.diagnostics import Note, Problem, Span
 from sagactl.definition.faults import Fault, problem
 
@@ -32,3 +33,15 @@ def closed_below(fault: Fault) -> Problem | None:
     note = Note(span=Span(start=len(before) - 1, end=len(before)), message="ends here, with more behind it")
     return problem(at, "the text in quotes that begins here ends lines below", f"write `{quote}` where it should end",
                     notes=(note,))
+
+
+def comma_left_out(fault: Fault) -> Problem | None:
+    """`{id: x undo: none}`: a field of the language stands before the second colon. Not in a text for people."""
+    found = re.search(r"([A-Za-z_]\w*):[ ]+[^,{[:]*[ ](?P<field>[A-Za-z_]\w*)$", fault.before)
+    if found is None or found[1] in ("description", "manual"):
+        return None
+    field = found["field"]
+    if not any(field in part.get("properties", ()) for part in (schema(), *schema()["$defs"].values())):
+        return None
+    return problem(fault.at - len(field), "a `,` is missing before this", f"write a `,` before `{field}:`",
+                   width=len(field))

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from sagactl.definition.diagnostics import Note, Problem, Span, shown
 from sagactl.definition.faults import CLOSING, KEY_LINE, SEEN_MAX, Fault, as_value, in_quotes, problem, quoted, unknown
-from sagactl.definition.slips import closed_below, tight_bracket
+from sagactl.definition.slips import closed_below, comma_left_out, tight_bracket
 
+_NUMBERED = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})")
 _TIGHT_KEY = re.compile(r"(?P<before>[ ]*(?:-[ ]+)*)(?P<key>[A-Za-z_][\w-]*):(?P<value>[^\s/].*)$")
 
 
@@ -148,6 +149,8 @@ def _brackets(fault: Fault) -> Problem:
         return problem(fault.at, f"`{opening}` is closed with `{fault.char}`", f"write `{CLOSING[opening]}`",
                         notes=(note,))
     if fault.same_line() and fault.char == ":":
+        if told := comma_left_out(fault):
+            return told
         found = re.search(r"([^\s,{[:]+):[ ]+([^\s,{[:]+)$", fault.before)
         value = re.match(r":[ ]+[^,\]}]*", fault.line(fault.at))
         hint = as_value(found[1], found[2] + value[0].rstrip()) if found and value else "put the item in quotes"
@@ -256,6 +259,9 @@ def _block_text(fault: Fault) -> Problem:
 
 def _escape(fault: Fault) -> Problem:
     at = max(fault.text.rfind("\\", fault.start, fault.at + 1), fault.start)
+    if found := _NUMBERED.match(fault.text, at):  # Written as it should be, so its number is at fault.
+        return problem(at, f"{shown(found[0])} is no Unicode character", "write the character itself, or leave it out",
+                       width=len(found[0]))
     written = fault.text[at : at + 2]
     return problem(at, f"{shown(written)} is no escape that YAML knows",
                     f"write `\\{written}` for a backslash, or use single quotes, in which it is itself", width=2)

@@ -28,7 +28,7 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "string": ("a string", lambda value: isinstance(value, str)),
     "integer": ("a whole number", _is_integer),
     "number": ("a number", _is_number),
@@ -40,7 +40,7 @@ _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 def complaint(value: Any, rule: Mapping[str, Any]) -> str:
     """What is wrong with a value, as the end of a sentence ("must be …"); empty when it fits."""
-    known = _TYPES.get(str(rule.get("type")))
+    known = TYPES.get(str(rule.get("type")))
     if known and not known[1](value):
         return f"must be {known[0]}"
     if isinstance(rule.get("enum"), (list, tuple)) and canonical(value) not in map(canonical, rule["enum"]):
@@ -90,7 +90,8 @@ def _of_string(value: str, rule: Mapping[str, Any]) -> str:
     try:
         matches = within(PATTERN_CPU_S, lambda: compiled(rule["pattern"]).fullmatch(value) is not None)
     except TimeoutError:
-        return f"takes too long to put to `{rule['pattern']}`: write that without repeats within repeats, as `(a+)+`"
+        return f"takes too long to put to `{rule['pattern']}`: write that without repeats within repeats; " \
+            "`(a+)+` is such a one"
     return "" if matches else f"must match `{rule['pattern']}` as a whole"
 
 

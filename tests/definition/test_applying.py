@@ -19,7 +19,7 @@ from sagactl.definition.reading import read
 from sagactl.definition.shape import problems_of_shape
 
 EXAMPLE = read((Path(__file__).parent / "example.yaml").read_bytes(), "example.yaml")[1].plain()
-COUNT = 500
+COUNT = 600
 ODD: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2.5, 3.0, 101, 1e300, "", " ", "none", "x", "X y", "5m", "0s", "full", "stdout", "a\n",
     "SAGA_X", "${params.p}", "/a/b", "~", [], {}, [[]], ["a", "a"], [1, 1.0], [True, 1], [1, "1"], [{}, {}], ["a", 5],

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from sagactl.definition.codes import CODES
-from sagactl.definition.diagnostics import SHOWN_MAX, DefinitionError, Severity
+from sagactl.definition.diagnostics import SHOWN_MAX, DefinitionError, Severity, closest
 from sagactl.definition.loading import PROBLEMS_MAX, load
 from sagactl.errors import InvalidError
 from tests.definition.building import codes, diagnostics, one
@@ -56,6 +56,28 @@ def test_all_problems_come_at_once_sorted_and_each_once() -> None:
 def test_the_caret_stands_under_what_is_wrong(text: str, line: int, column: int, width: int) -> None:
     (found,) = diagnostics(text)
     assert (found.line, found.column, found.place.width) == (line, column, width)
+
+
+@pytest.mark.parametrize(("header", "before", "place"), [
+    ("|", [], (5, 13)), ("|", ['echo "a | b"'], (6, 13)), ("|-  # a | b", [], (5, 13)), (">", ["a || b;"], (6, 13)),
+    ("|2", ["# |", "", "echo '|'"], (8, 13)),
+])
+def test_the_header_of_a_block_is_no_part_of_it(header: str, before: list[str], place: tuple[int, int]) -> None:
+    lines = [*before, './pay | tail > "$SAGA_OUTPUT_DIR/bill"']
+    block = "".join(f"      {line}\n" if line else "\n" for line in lines)
+    text = f"saga: s\nsteps:\n  - id: a\n    action: {header}\n{block}    outputs: [bill]\n    undo: none\n"
+    (found,) = diagnostics(text)
+    assert (found.code, (found.line, found.column)) == ("SG503", place)
+
+
+@pytest.mark.parametrize(("name", "known", "expected"), [
+    ("di", ["id"], "id"), ("udno", ["undo"], "undo"), ("ation", ["action"], "action"), ("step", ["steps"], "steps"),
+    ("oid", ["void"], "void"), ("AMT", ["amt"], "amt"), ("teimout", ["action", "timeout"], "timeout"), ("abd", ["abc"], "abc"),
+    ("kind", ["id"], ""), ("no", ["undo"], ""), ("port", ["pivot"], ""), ("x", ["p"], ""), ("mx", ["max"], "max"),
+    ("ceghikna", [*map(str, range(1000)), "anghicke"], "anghicke"),
+])  # fmt: skip
+def test_only_what_is_close_is_suggested(name: str, known: list[str], expected: str) -> None:
+    assert closest(name, known) == expected
 
 
 def test_the_third_of_three_equal_references_is_found_after_a_literal_one() -> None:

@@ -53,6 +53,8 @@ FILES = {
     "code of shells": VALUE + steps(48, "action: '" + 'sh -c "$V" x;' * 1300 + "'"),
     "shells on an argv": VALUE + steps(48, f"action: [{'sh, $V, ' * 490}x]"),
     "pipes": HEAD + steps(1, f"outputs: [o], action: '{'(a|b) ' * 10_000}'"),
+    "placeholders": HEAD + "".join(steps(1, f"action: '{'{{.a}} ' * 9_000}'") for _ in range(16)),
+    "templates": HEAD + "".join(steps(1, f"action: '{'-t {{.a}} ' * 6_500}'") for _ in range(16)),
     "braces": HEAD + steps(1, f"action: [x, '{'${{x}} ' * 9_000}']"),
 }
 PROGRAM = """

@@ -174,6 +174,9 @@ def test_a_reference_on_the_stdin_of_anything_else_is_data(words: str) -> None:
     ("x, $HOME", ["SG512"]), ("x, '--key=$SAGA_ID'", ["SG512"]), ("x, '|', y", ["SG512"]), ("x, '>', y", ["SG512"]),
     ("x, '&&', y", ["SG512"]), ("sh, -c, 'echo $HOME'", []), ("awk, '{print $NF}'", []), ("jq, '$x.a'", []),
     ("x, a$b", []), ("x, cost $5", []), ("x, $$HOME", []), ("x, a|b", []), ("x, '--format={{.Name}}'", []),
+    ("x, --template, '{{.url}}', y", []), ("x, -f, '{{.name}}', y", []), ("x, -o, '{{.name}}'", []),
+    ("x, -v, '{{.name}}'", ["SG513"]), ("x, --template, y, '{{.name}}'", ["SG513"]),
+    ("x, --format=json, '{{.name}}'", ["SG513"]), ("x, -f, '{{item}}'", ["SG513"]),
     ("x, '{{item}}'", ["SG513"]), ("x, '{{ inputs.parameters.a }}'", ["SG513"]), ("x, '{{.TAG}}'", ["SG513"]),
 ])  # fmt: skip
 def test_what_only_a_shell_or_another_tool_would_replace_is_a_warning(words: str, expected: list[str]) -> None:
@@ -183,3 +186,24 @@ def test_what_only_a_shell_or_another_tool_would_replace_is_a_warning(words: str
 def test_a_placeholder_in_a_script_is_a_warning() -> None:
     assert codes(one("action: 'make TAG=${{ inputs.tag }}'")) == ["SG513"]
     assert codes(one("action: 'docker inspect -f {{.Id}} x'")) == []
+
+
+@pytest.mark.parametrize(("script", "expected"), [
+    ("docker inspect -f '{{.name}}' x", []), ('docker inspect -f "a {{.name}} {{.id}}" x', []),
+    ("docker inspect -f={{.name}} x", []), ("docker inspect -f{{.name}} x", []),
+    ("docker inspect x '{{.name}}'", ["SG513"]), ("rm -f x; echo {{.name}}", ["SG513"]),
+    ("rm -f 'x'; echo '{{.name}}'", ["SG513"]), ("docker-f {{.name}}", ["SG513"]),
+])  # fmt: skip
+def test_what_a_program_replaces_in_its_own_option_is_none(script: str, expected: list[str]) -> None:
+    text = f"saga: s\nsteps:\n- id: a\n  undo: none\n  action: |\n    {script}\n"
+    assert codes(text) == expected
+
+
+@pytest.mark.parametrize(("words", "expected"), [
+    ("bash, -c, './pay \"$1\"', bash, '${params.p}'", []), ("sudo, sh, -eu, -c, x, sh, -x, '${params.p}'", []),
+    ("python3, -c, 'import sys', '${params.p}'", []), ("bash, -c, x, bash, '${steps.b.outputs.o}'", ["SG403"]),
+    ("bash, pay.sh, '${params.p}'", ["SG502"]), ("x, '${params.p}', sh, -c, y", ["SG502"]),
+    ("perl, -e, x, '${params.p}'", ["SG502"]), ("timeout, '${params.p}', 5, bash, -c, x, bash, '${params.p}'", ["SG502"]),
+])  # fmt: skip
+def test_behind_the_code_of_a_shell_or_python_nothing_is_read_as_an_option(words: str, expected: list[str]) -> None:
+    assert codes(one(f"action: {argv(words)}")) == expected
