@@ -355,21 +355,37 @@ def test_where_both_streams_are_one_the_end_is_told_once(tmp_path: Path) -> None
     assert process.communicate(timeout=30)[0].count("t completed") == 1
 
 
+def alive(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_nobody_speaks_on_a_step_whose_processes_are_still_at_work(tmp_path: Path) -> None:
     """The supervisor and the command are killed; what the command has started lives on, and nobody looks after it."""
     built = saga(tmp_path, """
 steps:
-  - {id: a, action: "sleep 300 & echo $! > pid; kill -9 $PPID; kill -9 $$", undo: echo undo >> log, on_interrupt: escalate}
+  - {id: a, action: "sleep 300 & echo $PPID $$ $! > pids; wait", undo: echo undo >> log, on_interrupt: escalate}
 """)
-    built.run().chatty().exits(11)
-    pid = int((tmp_path / "pid").read_text())
+    built.fifo("pids")
+    process = built.start("run", "saga.yaml", "--id", "t")
+    supervisor, shell, pid = map(int, (tmp_path / "pids").read_text().split())
+    process.send_signal(signal.SIGSTOP)  # it finds both of them dead
+    for each in (supervisor, shell):
+        os.kill(each, signal.SIGKILL)
+        while alive(each):
+            pass
+    process.send_signal(signal.SIGCONT)
+    assert process.wait(timeout=30) == 11
+    process.communicate()
     try:
         for word in ("landed", "not-landed"):
             built.again("resolve", "t", "--step", "a", "--as", word, "--reason", "x").stderr(f"at work: pid {pid}").exits(5)
         built.again("compensate", "t", "--yes").stderr(f"may still be at work: pid {pid}").exits(5)
     finally:
         os.kill(pid, signal.SIGKILL)
-    while Path(f"/proc/{pid}").exists():
+    while alive(pid):
         pass
     built.again("compensate", "t", "--yes").stderr("what was at work then has ended since").exits(5)
     built.again("resolve", "t", "--step", "a", "--as", "landed", "--reason", "seen").chatty().exits(0)
