@@ -31,7 +31,7 @@ ParamFile: TypeAlias = Annotated[
                  help="A parameter whose value is the content of a file, as it is; - for stdin."),
 ]
 ParamsFile: TypeAlias = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option("--params-file", metavar="FILE", show_default=False, help="Parameters as YAML or JSON; - for stdin."),
 ]
 
@@ -45,15 +45,18 @@ class Given:
 
 
 def given(
-    param: Sequence[str] | None, param_file: Sequence[str] | None, params_file: str | None, *, file: str,
+    param: Sequence[str] | None, param_file: Sequence[str] | None, params_files: Sequence[str] | None, *, file: str,
     each: str | None = None,
 ) -> Given:
     """Read what the options name. `file` is the definition's, `each` that of the lines; one may be stdin.
 
     Raises:
-        UsageError: two of them are stdin.
+        UsageError: two of them are stdin, or there are two files of parameters.
         NotFoundError, DefinitionError: a file can't be read, or is no mapping.
     """
+    if params_files and len(params_files) > 1:
+        raise UsageError("--params-file is given twice", hint="put all values into one file, or give some with -p")
+    params_file = params_files[0] if params_files else None
     if [file, each, params_file, *(pair.partition("=")[2] for pair in param_file or ())].count("-") > 1:
         raise UsageError("only one of the definition and the parameters can be read from stdin")
     if params_file is None:

@@ -45,7 +45,7 @@ def plan(
     elif not common.human:
         json_line(planned)
     else:
-        for line in lines(planned):
+        for line in lines(planned, folder):
             result(line)
     return 0
 

@@ -288,3 +288,15 @@ def test_a_duration_is_shown_as_it_is_written(seconds: float, text: str) -> None
 
     assert duration(seconds) == text
     assert parsed(text) == pytest.approx(seconds)
+
+
+def test_a_folder_of_its_own_is_shown(tmp_path: Path) -> None:
+    shown = saga(tmp_path, """
+steps: [{id: a, action: {run: [./a], cwd: sub}, undo: {run: [./u], cwd: /opt}}, {id: b, action: [./b], undo: none}]
+""").args("plan", "saga.yaml").chatty().exits(0).stdout
+    assert [line.strip() for line in shown.splitlines() if "cwd:" in line] == [f"cwd: {tmp_path}/sub", "cwd: /opt"]
+
+
+def test_two_files_of_parameters_are_refused(tmp_path: Path) -> None:
+    built = saga(tmp_path, TRIP).file("a.json", "{}").file("b.json", "{}")
+    built.args("plan", "saga.yaml", "--params-file", "a.json", "--params-file", "b.json").stderr("given twice").exits(2)

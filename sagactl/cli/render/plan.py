@@ -22,8 +22,8 @@ _STAYS = {
 _UNITS_S = ((3600.0, "h"), (60.0, "m"), (1.0, "s"), (0.001, "ms"))
 
 
-def lines(plan: Mapping[str, Any]) -> Iterator[str]:
-    """The plan, line by line."""
+def lines(plan: Mapping[str, Any], folder: str) -> Iterator[str]:
+    """The plan, line by line. `folder` is that of the definition, where commands run that name none."""
     yield safe(plan["saga"] + (f": {plan['description']}" if plan["description"] else ""))
     for name, value in plan["params"].items():
         yield safe(f"  {name} = {shlex.quote(value) if isinstance(value, str) else dumps(value)}")
@@ -36,7 +36,7 @@ def lines(plan: Mapping[str, Any]) -> Iterator[str]:
         for name in wave:
             if len(wave) > 1:
                 yield f"   {name}"
-            yield from _step(steps[name])
+            yield from _step(steps[name], folder)
     yield ""
     yield "If a step fails, or ends in doubt (timed out, ended by a signal, without its outputs):"
     names = [f"{each['step']} {'fails' if each['fate'] == 'failed' else 'in doubt'}" for each in plan["failures"]]
@@ -56,10 +56,10 @@ def duration(seconds: float) -> str:
     return text or "0s"
 
 
-def _step(step: Mapping[str, Any]) -> Iterator[str]:
+def _step(step: Mapping[str, Any], folder: str) -> Iterator[str]:
     if step["description"]:
         yield safe(f"     # {step['description']}")
-    yield from _command("", step["action"])
+    yield from _command("", step["action"], folder)
     words = [word for word in ("pivot", "undo_if_failed") if step[word]]
     words += [f"on_failure: {step['on_failure']}"] if step["on_failure"] != "compensate" else []
     yield f"     {', '.join([*words, 'on_interrupt: ' + step['on_interrupt']])}"
@@ -73,12 +73,12 @@ def _step(step: Mapping[str, Any]) -> Iterator[str]:
     elif "manual" in undo:
         yield safe(f"     undo by hand: {first_line(undo['manual'])}")
     else:
-        yield from _command("undo: ", undo)
+        yield from _command("undo: ", undo, folder)
     if step["check"]:
-        yield from _command("check: ", step["check"])
+        yield from _command("check: ", step["check"], folder)
 
 
-def _command(name: str, command: Mapping[str, Any]) -> Iterator[str]:
+def _command(name: str, command: Mapping[str, Any], folder: str) -> Iterator[str]:
     """The words as a person would type them; quotes are for display only."""
     *words, last = command["argv"]
     if "\n" in last and words[:1] == ["/bin/sh"]:
@@ -87,6 +87,8 @@ def _command(name: str, command: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield safe(f"     {name}{shlex.join(command['argv'])}")
     yield "       " + ", ".join(_settings(command))
+    if command["cwd"] != folder:
+        yield safe(f"       cwd: {command['cwd']}")
     if command["env"]:
         yield f"       env: {', '.join(command['env'])}"
     if command["secrets"]:
