@@ -95,7 +95,7 @@ steps:
 def test_compensate_against_resume_undoes_what_was_done_or_says_who_holds_the_saga(
     tmp_path: Path, torture: Torture,
 ) -> None:
-    places = homes(tmp_path, torture.of(short=2, a_round=50))
+    places = homes(tmp_path, torture.of(short=1, a_round=50))
     found = Counter[str]()
     for home in places:
         built = saga(home, f"""
@@ -126,7 +126,7 @@ steps:
 def test_resolve_against_resume_either_takes_a_persons_word_or_runs_the_undo_again(
     tmp_path: Path, torture: Torture,
 ) -> None:
-    places = homes(tmp_path, torture.of(short=2, a_round=50))
+    places = homes(tmp_path, torture.of(short=1, a_round=50))
     resolve = ("resolve", "t", "--step", "a", "--as", "undone", "--reason", "by hand")
     found = Counter[str]()
     for home in places:

@@ -77,7 +77,7 @@ def test_whatever_a_damaged_database_shows_is_what_was_written(path: Path, tortu
     rng, counts, whole = random.Random(torture.seed), Counter[str](), path.read_bytes()
     before = damaging.look(path, NAMES)
     assert {each.code for each in before.values()} == {0}
-    for n in range(tries := torture.of(short=30, a_round=1000)):
+    for n in range(tries := torture.of(short=12, a_round=1000)):
         damage = (damaging.flip, damaging.zero, damaging.cut)[n % 3]
         path.write_bytes(damage(rng, whole))
         found = damaging.judge(before, damaging.look(path, NAMES))
@@ -112,7 +112,7 @@ def test_a_damaged_wal_leaves_what_was_durable_at_one_moment_or_an_error(tmp_pat
     wal = Path(f"{path}-wal")
     rng, counts, whole, database = random.Random(torture.seed), Counter[str](), wal.read_bytes(), path.read_bytes()
     assert damaging.moment(path, moments[-1]) == moments[-1]
-    for n in range(tries := torture.of(short=15, a_round=1000)):
+    for n in range(tries := torture.of(short=8, a_round=1000)):
         damage = (damaging.flip, damaging.zero, damaging.cut)[n % 3]
         Path(f"{path}-shm").unlink(missing_ok=True)
         path.write_bytes(database)

@@ -50,7 +50,7 @@ def test_killed_at_any_step_the_next_prune_ends_it_and_nothing_else_is_touched(t
     with places(tmp_path, STORY, most=9 if torture.long else 1) as queue:
         rows = orchestrator_steps(first_reset(queue), PRUNE, main=MAIN)
         assert len(rows) > 30
-        try_all(queue, torture.some(rows, short=3), trial)
+        try_all(queue, torture.some(rows, short=1), trial)
     torture.report("prune killed at each step", found.hits, found.faults())
 
 

@@ -86,7 +86,7 @@ def stopped(built: Saga, sent: tuple[signal.Signals, ...]) -> int:
 
 @pytest.mark.torture
 def test_whatever_signals_stop_a_saga_its_effects_are_there_once_after_a_resume(tmp_path: Path, torture: Torture) -> None:
-    rows = torture.some(ROWS, short=4)
+    rows = torture.some(ROWS, short=2)
     double = lost = 0
     for i, (phase, sent) in enumerate(rows):
         folder = tmp_path / str(i)
