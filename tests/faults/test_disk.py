@@ -87,7 +87,6 @@ OTHERS = [
     orchestrator("ftruncate", FULL, 2, lasting=0),
     orchestrator("flock", "error=ENOLCK", 14, fresh=True),
     orchestrator("pread64", BROKEN, 25, step=2),
-    supervisor("fdatasync", BROKEN, 5),
     supervisor("openat", BROKEN, 250, step=5),
     supervisor("openat", "error=EMFILE", 250, step=5),
     supervisor("?link,?mkdir", FULL, 10),
@@ -141,6 +140,8 @@ def walked(folder: Path, series: Series, torture: Torture) -> tuple[int, list[tu
         untouched = 0 if hit else untouched + 1
         if untouched == UNTOUCHED_IN_A_ROW or (hit and not torture.long):
             break
+    if torture.long and not tried:
+        wrong.append(("wrong", f"{name} hits nothing"))
     return tried, wrong
 
 
