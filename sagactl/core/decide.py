@@ -65,6 +65,10 @@ class Verdict(IntEnum):
     COMPENSATE = 4
 
 
+ENDED = (StepState.FAILED, StepState.IN_DOUBT, StepState.KEPT)
+"""Such a step has had its last attempt, or would have another one."""
+
+
 def decide(saga: Saga, now_s: float) -> tuple[Effect, ...]:
     """The next effects: only Records, or none of them. Pure; the same answer for the same arguments."""
     match saga.state:
@@ -116,7 +120,7 @@ def _forward_records(
         if view.check_at_s is not None:
             if view.check_at_s <= now_s:
                 records.append(e.CheckStarted(at_s=now_s, step=step.id, attempt=_check(saga, step, view, now_s)))
-        elif verdict_of(step, view, cut_short=halting) is Verdict.CONTINUE:
+        elif verdict_of(step, view) is Verdict.CONTINUE:
             records.append(e.StepSkipped(at_s=now_s, step=step.id))
         elif not halting and (view.retry_at_s or 0.0) <= now_s:
             attempt = _attempt(saga, step, view, Phase.ACTION, now_s, deadline_s)
@@ -124,13 +128,13 @@ def _forward_records(
     return records
 
 
-def verdict_of(step: Step, view: StepView, *, cut_short: bool = False) -> Verdict | None:
-    """What this step's end means, None while it has not ended. `cut_short`: its retry will not take place."""
+def verdict_of(step: Step, view: StepView) -> Verdict | None:
+    """What this step's end means, None while it has not ended: one that waits for its retry has no say."""
     if view.state is StepState.KEPT:
         return Verdict.COMPENSATE
     if view.state not in (StepState.FAILED, StepState.IN_DOUBT) or view.live or view.check_at_s is not None:
         return None
-    if view.retry_at_s is not None and not cut_short:
+    if view.retry_at_s is not None:
         return None
     if needs_person(step, view):
         return Verdict.ESCALATE
@@ -147,13 +151,12 @@ def verdict_of(step: Step, view: StepView, *, cut_short: bool = False) -> Verdic
 
 
 def _conclude(saga: Saga, steps: Iterable[tuple[Step, StepView]], now_s: float) -> e.Event:
-    """Everything has ended: the one decision that follows from it."""
-    ended = [(step, view, verdict) for step, view in steps if (verdict := verdict_of(step, view, cut_short=True))]
-    verdict = max((verdict for *_, verdict in ended), default=Verdict.CONTINUE)
+    """Nothing runs any more: the one decision that follows from what has ended, or will not be retried now."""
+    ended = [(step, view) for step, view in steps if view.state in ENDED]
+    verdict = max((verdict for pair in ended if (verdict := verdict_of(*pair))), default=Verdict.CONTINUE)
     if turns_back(saga):
         verdict = Verdict.COMPENSATE
-    culprits = [(step, view) for step, view, each in ended if each is verdict] or [pair[:2] for pair in ended]
-    culprits.sort(key=lambda pair: verdict_of(*pair) is None)  # those that ended by themselves before those cut short
+    culprits = [pair for pair in ended if verdict_of(*pair) is verdict] or ended
     if verdict is Verdict.COMPENSATE and saga.past_pivot and any(view.state is StepState.KEPT for _, view in culprits):
         return e.SagaAbandoned(at_s=now_s, reason="an effect was kept, and past the pivot there is no way back")
     open_steps = _open_steps(saga, ended, verdict)
@@ -166,11 +169,11 @@ def _conclude(saga: Saga, steps: Iterable[tuple[Step, StepView]], now_s: float) 
 
 
 def _open_steps(
-    saga: Saga, ended: Iterable[tuple[Step, StepView, Verdict]], verdict: Verdict,
+    saga: Saga, ended: Iterable[tuple[Step, StepView]], verdict: Verdict,
 ) -> tuple[OpenStep, ...]:
     """The steps that stand in the way of that verdict until a person has spoken."""
     found = []
-    for step, view, _ in ended:
+    for step, view in ended:
         doubt = view.state is StepState.IN_DOUBT
         left = doubt and view.last is not None and bool(view.last.processes_left)
         if left or (doubt and step.pivot and verdict is Verdict.COMPENSATE):

@@ -281,6 +281,28 @@ def test_siblings_end_before_the_decision_and_their_retries_are_cut_short() -> N
     assert drive.starts == ["action a", "action b", "action c", "undo c"]
 
 
+@pytest.mark.parametrize("first", ["interrupted", "fail"])
+def test_a_sibling_whose_retry_waits_has_no_say_and_goes_on_once_a_person_has_spoken(first: str) -> None:
+    retried = step("m", action=retrying(3), on_interrupt=OnInterrupt.RETRY)
+    drive = Drive.of(retried, step("n")).end("m", first).end("n", "interrupted")
+    assert drive.saga.state is SagaState.ESCALATED
+    escalated = drive.events[-1]
+    assert isinstance(escalated, e.SagaEscalated)
+    assert [still_open.step for still_open in escalated.open] == ["n"]
+    drive.at(1000.0).resolve("n", operate.Word.LANDED).resume().end("m", "ok")
+    assert drive.saga.state is SagaState.COMPLETED
+    assert drive.starts == ["action m", "action n", "action m"]
+
+
+def test_a_sibling_whose_retry_waits_is_not_skipped_and_is_undone_when_the_saga_turns_back() -> None:
+    retried = step("m", action=retrying(3), on_failure=OnFailure.CONTINUE)
+    drive = Drive.of(retried, step("n")).end("m", "timeout").end("n", "fail")
+    assert drive.starts == ["action m", "action n", "undo m"]
+    paused = Drive.of(retried, step("n", on_failure=OnFailure.PAUSE)).end("m", "timeout").end("n", "fail").at(1000.0)
+    assert paused.saga.state is SagaState.PAUSED
+    assert paused.resume().starts == ["action m", "action n", "action m", "action n"]
+
+
 def test_compensate_comes_before_escalate_before_pause_before_continue() -> None:
     skips = step("k", on_failure=OnFailure.CONTINUE, undo=NothingToUndo())
     pauses, compensates, escalates = step("p", on_failure=OnFailure.PAUSE), step("c"), step("e")
