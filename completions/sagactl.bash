@@ -6,43 +6,44 @@
 # Sets `names`: the options of command $1.
 _sagactl_options() {
     case $1 in
-        '') names=(--version --db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h \
-            --help) ;;
+        '') names=(--db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h --help \
+            --version) ;;
         run) names=(-p --param --param-file --params-file --id --each -j --jobs --id-from --db -o --output \
-            --json -q --quiet -v --verbose --color --progress --no-input -h --help) ;;
+            --json -q --quiet -v --verbose --color --progress --no-input -h --help --version) ;;
         resume) names=(--all -j --jobs --db -o --output --json -q --quiet -v --verbose --color --progress \
-            --no-input -h --help) ;;
+            --no-input -h --help --version) ;;
         compensate) names=(--reason -y --yes --dry-run --db -o --output --json -q --quiet -v --verbose --color \
-            --progress --no-input -h --help) ;;
+            --progress --no-input -h --help --version) ;;
         list) names=(--state --name --since --limit --exit-code --db -o --output --json -q --quiet -v --verbose \
-            --color --progress --no-input -h --help) ;;
+            --color --progress --no-input -h --help --version) ;;
         inspect) names=(--definition --db -o --output --json -q --quiet -v --verbose --color --progress \
-            --no-input -h --help) ;;
+            --no-input -h --help --version) ;;
         logs) names=(--phase --attempt -f --follow --db -o --output --json -q --quiet -v --verbose --color \
-            --progress --no-input -h --help) ;;
+            --progress --no-input -h --help --version) ;;
         events) names=(--after -f --follow --db -o --output --json -q --quiet -v --verbose --color --progress \
-            --no-input -h --help) ;;
+            --no-input -h --help --version) ;;
         wait) names=(--timeout --db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h \
-            --help) ;;
+            --help --version) ;;
         validate) names=(--strict --ignore --db -o --output --json -q --quiet -v --verbose --color --progress \
-            --no-input -h --help) ;;
+            --no-input -h --help --version) ;;
         plan) names=(-p --param --param-file --params-file --db -o --output --json -q --quiet -v --verbose \
-            --color --progress --no-input -h --help) ;;
+            --color --progress --no-input -h --help --version) ;;
         resolve) names=(--step --as --reason --db -o --output --json -q --quiet -v --verbose --color --progress \
-            --no-input -h --help) ;;
+            --no-input -h --help --version) ;;
         abandon) names=(--reason --db -o --output --json -q --quiet -v --verbose --color --progress --no-input \
-            -h --help) ;;
-        init) names=(--db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h --help) ;;
+            -h --help --version) ;;
+        init) names=(--db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h --help \
+            --version) ;;
         schema) names=(--of --db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h \
-            --help) ;;
-        explain) names=(--db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h --help) \
-            ;;
-        doctor) names=(--db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h --help) \
-            ;;
+            --help --version) ;;
+        explain) names=(--db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h --help \
+            --version) ;;
+        doctor) names=(--db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h --help \
+            --version) ;;
         prune) names=(--older-than --state --dry-run -y --yes --db -o --output --json -q --quiet -v --verbose \
-            --color --progress --no-input -h --help) ;;
+            --color --progress --no-input -h --help --version) ;;
         completions) names=(--db -o --output --json -q --quiet -v --verbose --color --progress --no-input -h \
-            --help) ;;
+            --help --version) ;;
     esac
 }
 

@@ -7,13 +7,12 @@ are float seconds. Strings may hold `${…}` (template.py) where the language al
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
 
-from sagactl.plain import dumps, from_plain, to_plain
+from sagactl.plain import Value, dumps, from_plain, to_plain
 
 
 class Phase(StrEnum):
@@ -45,8 +44,8 @@ class OnInterrupt(StrEnum):
     ESCALATE = "escalate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class RetryPolicy(Value):
     """How often and when a command is tried again. `exit_codes` None: every failure is worth another attempt."""
 
     max_retries: int = 0
@@ -66,16 +65,16 @@ class RetryPolicy:
         return delay_s * draw if self.jitter is Jitter.FULL else delay_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Argv:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Argv(Value):
     """A command as a list of words: no shell; each word stays one word whatever its values hold."""
 
     KIND: ClassVar[str] = "argv"
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Script(Value):
     """A command as a shell script, run by `/bin/sh -eu -c`. Nothing is ever replaced in its text."""
 
     KIND: ClassVar[str] = "script"
@@ -85,8 +84,8 @@ class Script:
 Run: TypeAlias = Argv | Script
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Command(Value):
     """One command with all that decides how it runs. `env` is the saga's, the step's and its own, merged."""
 
     KIND: ClassVar[str] = "command"
@@ -99,39 +98,39 @@ class Command:
     stdin: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManualUndo:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ManualUndo(Value):
     """Only a person can undo this; `text` is their runbook."""
 
     KIND: ClassVar[str] = "manual"
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NothingToUndo:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class NothingToUndo(Value):
     """`undo: none`: the author says that there is nothing to take back."""
 
     KIND: ClassVar[str] = "nothing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Output(Value):
     """Where an output comes from: a file of its name in SAGA_OUTPUT_DIR, or a JSON Pointer into stdout."""
 
     pointer: str | None = None
     empty_allowed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretSource:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SecretSource(Value):
     """Where a secret is read from: an environment variable or a file. Exactly one is set."""
 
     env: str = ""
     file: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Step(Value):
     """One unit of a saga. `undo` None is a missing undo; `needs` names the steps that must be settled before."""
 
     id: str
@@ -159,8 +158,8 @@ class Step:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Definition(Value):
     """The YAML file, validated. `params` maps a name to its JSON Schema; `timeout_s` bounds the forward part."""
 
     saga: str
@@ -182,6 +181,8 @@ class Definition:
 
     def fingerprint(self) -> str:
         """SHA-256 in hex of what the saga does: descriptions do not count."""
+        import hashlib
+
         steps = tuple(dataclasses.replace(step, description="") for step in self.steps)
         params = {name: {k: v for k, v in rule.items() if k != "description"} for name, rule in self.params.items()}
         bare = dataclasses.replace(self, description="", steps=steps, params=params)

@@ -20,6 +20,30 @@ T = TypeVar("T")
 type_hints = cache(typing.get_type_hints)
 
 
+class Value:
+    """What the dataclasses of the model and the core have in common: equal are those of one class with equal fields.
+
+    `dataclass` would compile these methods for each of them, at every start: half of what a class costs.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return _held(self) == _held(other) if type(other) is type(self) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(_held(self))
+
+    def __repr__(self) -> str:
+        kind: Any = type(self)
+        return f"{kind.__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name, _ in _fields(kind))})"
+
+
+def _held(value: Any) -> tuple[Any, ...]:
+    kind: Any = type(value)
+    return tuple([getattr(value, name) for name, _ in _fields(kind)])
+
+
 def dumps(value: Any) -> str:
     """One canonical text for one value: sorted keys, no spaces, UTF-8 kept, no NaN.
 

@@ -13,13 +13,14 @@ from sagactl.core.events import Event
 from sagactl.core.parts import Actor, Attempt, Ending, How
 from sagactl.core.saga import Saga
 from sagactl.model import Command, Output
+from sagactl.plain import Value
 
 Publish: TypeAlias = Callable[[Saga, int, Event], None]
 """Called with the saga as it is now, and each event that has become durable with its sequence number."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Request(Value):
     """A person asks the process that holds a saga to turn it round. `key` orders requests and grows."""
 
     key: int
@@ -27,16 +28,16 @@ class Request:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Surroundings(Value):
     """What commands of a saga get from the process that drives it: variables, and the saga's secrets by name."""
 
     env: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Job(Value):
     """An attempt with all that is needed to run it, values not yet filled in.
 
     `env` is what every command gets beside its own env; `secrets` the values of those that the step names.

@@ -11,8 +11,22 @@ from typing import Final
 import anyio
 import anyio.abc
 
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LEAVE: Final = 4
 """The level at which nothing is waited for any more: what still runs is its supervisor's, and a resume finds it."""
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[list[int]]:
+    """As long as the context lasts, signals that would end the process are only put on this list."""
+    heard: list[int] = []
+    wanted = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in wanted}
+    try:
+        yield heard
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Signals:
@@ -50,8 +64,7 @@ class Signals:
 
         A signal goes straight to the loop: asyncio's own way is a byte in a pipe, which thousands of sagas keep full.
         """
-        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        heard = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
+        heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
         if not heard:
             task_status.started()
             await anyio.sleep_forever()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+from sagactl.plain import Value
+
 VALUE_BYTES_MAX = 128 * 1024
 """A longer value can't be one argument of a process: Linux's MAX_ARG_STRLEN is 128 KiB with its NUL."""
 
@@ -23,8 +25,8 @@ _REFERENCE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Reference(Value):
     """One `${…}`. Exactly one of param, step with output, env, or none of them for the saga's id."""
 
     text: str

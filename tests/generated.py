@@ -10,9 +10,11 @@ from typing import Any
 
 from sagactl.cli.commands import COMMANDS
 from sagactl.cli.main import COMMON, built
+from sagactl.cli.options import FORMS
 from sagactl.cli.schema import every_field, takes, words_for
 from sagactl.core.codec import NAMES
-from sagactl.core.states import SAGA_TABLE, STEP_TABLE, History, SagaState, StepState
+from sagactl.core.states import SagaState, StepState
+from sagactl.core.tables import SAGA_TABLE, STEP_TABLE, History
 from sagactl.errors import EXIT_CODES
 
 README = Path(__file__).parents[1] / "README.md"
@@ -69,6 +71,8 @@ def commands() -> str:
         own = [each for each in built(name).params if each.name not in COMMON]
         words = [each.metavar for each in own if each.param_type_name == "argument"]
         options = [f"`{option(each)}`" for each in own if each.param_type_name == "option"]
+        forms = [form for form in COMMANDS[name].forms if form not in FORMS]
+        options += [f"`-o {'|'.join(forms)}`"] * bool(forms)
         rows.append((f"`{' '.join(['sagactl', name, *words])}`", COMMANDS[name].summary, ", ".join(options)))
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sagactl.cli.commands import COMMANDS
+from sagactl.cli.driving import WORST_FIRST
 from sagactl.cli.main import built
 from sagactl.definition.loading import load
 from tests.generated import README, drawn, with_generated
@@ -26,8 +27,12 @@ def test_the_readme_names_every_command_and_every_option() -> None:
 
 
 def test_the_readme_has_exactly_two_set_up_commands_of_one_line_each() -> None:
-    found = re.findall(r"^## (.+?)\n(?:(?!^## ).)*?```sh\n(.*?)```", README.read_text(), re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?```sh\n(.*?)```", README.read_text(), re.DOTALL | re.MULTILINE)
     assert [(title, command.count("\n")) for title, command in found] == [("Quick start", 1), ("Tests", 1)]
+
+
+def test_the_readme_says_which_exit_code_is_the_worst() -> None:
+    assert f"in this order: {', '.join(map(str, WORST_FIRST))}, 0." in " ".join(README.read_text().split())
 
 
 def test_every_definition_in_the_readme_is_valid_without_a_warning() -> None:

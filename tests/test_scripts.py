@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
+from sagactl.cli import wiring
+from sagactl.errors import SagactlError
 from tests.generated import README
 from tests.harness import ROOT, SAGACTL, Saga, environment, saga
 
@@ -84,8 +88,76 @@ def test_the_recorded_session_is_what_is_said_now(tmp_path: Path) -> None:
 
 
 def vague(text: str) -> str:
-    """Without times and made-up ids."""
-    return re.sub(r"\d\d:\d\d:\d\dZ|\d+\.\ds|C-[0-9a-f]+", "*", text)
+    """Without times, pids and made-up ids."""
+    return re.sub(r"\d\d:\d\d:\d\dZ|\d+\.\ds|C-[0-9a-f]+|(?<=pid )\d+|(?<=process )\d+", "*", text)
+
+
+def test_the_recorded_kill_and_escalation_are_what_is_said_now(tmp_path: Path) -> None:
+    (session,) = re.findall(r"<!-- wrong -->\n```console\n(.*?)```", README.read_text(), re.DOTALL)
+    first, second, *others = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE)
+    assert (first[0][-2:], second[0], first[1] + second[1]) == (" &", "kill -9 $!", "")
+    killed_at_work(shlex.split(first[0])[1:-1], "order-2", "ship", tmp_path)
+    if shutil.which("jq"):
+        (rows, wanted), = re.findall(r"`sagactl (list -o jsonl) \| jq -r '([^']+)'`", README.read_text())
+        assert subprocess.check_output(("jq", "-r", wanted), input=typed(rows, tmp_path), text=True) == "order-2\n"
+    for command, said in others:
+        more = f" -p folder={tmp_path}" * ("manual.yaml" in command)
+        assert vague(typed(command.removeprefix("sagactl ") + more, tmp_path)) == vague(said)
+
+
+def killed_at_work(args: list[str], saga_id: str, step: str, state: Path) -> None:
+    """Start a saga and kill what drives it while the command of a step runs."""
+    env = environment(state) | {"XDG_STATE_HOME": str(state)}
+    with subprocess.Popen((*SAGACTL, *args), cwd=ROOT, env=env, start_new_session=True) as running:
+        while not at_work(state / "sagactl" / "sagas.db", saga_id, step):
+            assert running.poll() is None
+        running.kill()
+
+
+def at_work(database: Path, saga_id: str, step: str) -> bool:
+    """Whether a command of the step runs. Without a database or such a saga none does."""
+    with suppress(SagactlError):
+        reader = wiring.reader(database)
+        return reader is not None and bool(wiring.left_behind(reader.load(saga_id), step))
+    return False
+
+
+def typed(args: str, state: Path) -> str:
+    """What a terminal shows of a command."""
+    env = environment(state) | {"XDG_STATE_HOME": str(state)}
+    return subprocess.run((*SAGACTL, *shlex.split(args)), cwd=ROOT, env=env, text=True, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+
+
+PROGRAMS = {
+    "make": 'mkdir "$1"; touch "$1/one"; [ "$HALF" != build ] && touch "$1/two"',
+    "rsync": 'to="$WWW${3#www:}"; mkdir -p "$to"; cp "$2/one" "$to"; [ "$HALF" != upload ] && cp "$2/two" "$to"',
+    "ssh": """shift; sh -c "$(printf '%s' "$*" | sed "s#/srv/#$WWW/srv/#g")" """,
+}
+"""What the example calls, for one machine: its server is the folder $WWW. $HALF names who fails half way."""
+
+
+@pytest.mark.parametrize(("half", "code", "uploaded"), [("", 0, ["0.9", "1.0"]), ("build", 10, ["0.9"]), ("upload", 10, ["0.9"])])
+def test_what_is_published_is_taken_back_and_nothing_else(shell: Saga, half: str, code: int, uploaded: list[str]) -> None:
+    releases = shell.folder / "www" / "srv" / "releases"
+    (releases / "0.9").mkdir(parents=True)
+    for name, text in PROGRAMS.items():
+        (shell.folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (shell.folder / "bin" / name).chmod(0o755)
+    shell.file("publish.yaml", blocks("yaml")[0].replace("retry_delay: 5s", "retry_delay: 0s"))
+    shell.file("announce.sh", "#!/bin/sh\n")
+    kept = {each.name for each in shell.folder.iterdir()}
+    variables = {"WWW": str(shell.folder / "www"), "HALF": half}
+    assert run(shell, "sagactl validate --strict publish.yaml").returncode == 0
+    done = run(shell, "sagactl run publish.yaml -p version=1.0 --id p", **variables)
+    assert (done.returncode, sorted(each.name for each in releases.iterdir())) == (code, uploaded), done.stderr
+    assert half == "" or f"turning back: failure: {half}" in done.stderr
+    assert run(shell, "sagactl compensate p --yes", **variables).returncode == 0
+    again = run(shell, "sagactl run publish.yaml -p version=0.9", **variables)
+    assert "free: exit 1" in again.stderr
+    assert run(shell, "sagactl run publish.yaml -p version=..", **variables).returncode == 3
+    assert [each.name for each in releases.iterdir()] == ["0.9"]
+    assert {each.name for each in shell.folder.iterdir()} == kept
 
 
 def test_the_crontab_has_commands_that_run(shell: Saga) -> None:

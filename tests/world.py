@@ -18,7 +18,8 @@ from sagactl.core.decide import Record, Rest, Run, Stop, Verdict, Wait, decide, 
 from sagactl.core.judge import judge
 from sagactl.core.parts import Actor, Attempt, Ending, How
 from sagactl.core.saga import Saga, StepView, evolve, replay
-from sagactl.core.states import FINAL, SAGA_TABLE, STEP_TABLE, SagaState, StepState
+from sagactl.core.states import FINAL, SagaState, StepState
+from sagactl.core.tables import SAGA_TABLE, STEP_TABLE
 from sagactl.errors import ConflictError, IllegalTransition
 from sagactl.model import (
     Argv,

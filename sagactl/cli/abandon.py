@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sagactl.cli import driving, saying, wiring
 from sagactl.cli.options import Common, Form, Reason, SagaName, name_of, reason_text
 from sagactl.cli.output import json_line, result, say
-from sagactl.cli.starting import known_secrets
-from sagactl.core import events as e
-from sagactl.core import operate
-from sagactl.core.saga import Saga
 from sagactl.errors import ConflictError
+
+if TYPE_CHECKING:
+    from sagactl.core import events as e
+    from sagactl.core.saga import Saga
 
 
 def abandon(saga: SagaName, reason: Reason, *, common: Common) -> int:
@@ -17,6 +19,9 @@ def abandon(saga: SagaName, reason: Reason, *, common: Common) -> int:
 
     Example: sagactl abandon @last --reason "cleaned up by hand"
     """
+    from sagactl.cli.starting import known_secrets
+    from sagactl.core import operate
+
     reason_text(reason, required=True)
     database = common.database
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -16,7 +15,7 @@ from typing import Any, Final
 from sagactl.cli import driving, wiring
 from sagactl.cli.options import Common
 from sagactl.cli.output import result
-from sagactl.cli.starting import new_id, started, surroundings
+from sagactl.cli.starting import new_id, new_token, started, surroundings
 from sagactl.core import events as e
 from sagactl.core.saga import Saga, replay
 from sagactl.core.states import FINAL
@@ -56,7 +55,7 @@ class Beginning:
             InvalidError: a variable or a secret is missing.
         """
         first = dataclasses.replace(self.first, id=saga_id or new_id(self.definition.saga),
-                                    token=secrets.token_hex(8), at_s=time.time(), params=params)
+                                    token=new_token(), at_s=time.time(), params=params)
         around = self.around
 
         def prepare() -> tuple[Saga, Sequence[e.Event], Surroundings]:

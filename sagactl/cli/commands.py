@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sagactl.cli.options import FORMS, Form
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(NamedTuple):
     """`function` of `sagactl.cli.<module>` takes the command's own options and `common: Common`; its int is the exit
     code, one of `codes`. `forms` are those that `-o` may name.
     """

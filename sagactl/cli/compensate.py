@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,12 +13,12 @@ from sagactl.cli import driving, wiring
 from sagactl.cli.asking import agreed
 from sagactl.cli.options import Common, Reason, SagaNames, Yes, reason_text
 from sagactl.cli.output import complain, json_rows, result, say
-from sagactl.cli.render.human import undo_text
-from sagactl.core import events as e
-from sagactl.core import operate
-from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
 from sagactl.errors import ConflictError, SagactlError, UsageError
+
+if TYPE_CHECKING:
+    from sagactl.core import events as e
+    from sagactl.core.saga import Saga
 
 LOOK_S = 0.2
 """How often sagas that other processes hold are looked at."""
@@ -73,6 +73,8 @@ def _to_undo(
 
 def _look_ahead(saga: Saga, reason: str) -> None:
     """Before anybody is asked: raise ConflictError where it can't be taken back."""
+    from sagactl.core import operate
+
     try:
         operate.compensate(saga, wiring.me(), reason, saga.changed_s)
     except ConflictError as error:
@@ -86,6 +88,8 @@ def _look_ahead(saga: Saga, reason: str) -> None:
 
 def _undos(saga: Saga) -> Iterator[tuple[str, str]]:
     """What is to be undone, in this order: (step, its undo)."""
+    from sagactl.cli.render.human import undo_text
+
     for name in reversed(saga.order):
         if saga.steps[name].state not in (StepState.COMPENSATED, StepState.SKIPPED, StepState.PENDING):
             yield name, undo_text(saga.by_id[name])
@@ -115,6 +119,8 @@ def _ask(common: Common, sagas: Sequence[Saga]) -> None:
 
 def _turned_round(common: Common, sagas: Sequence[Saga], reason: str, show: driving.Show) -> list[int]:
     """Take sagas back: those that a live process holds by that process, the others here. Their exit codes."""
+    from sagactl.core import operate
+
     evidence, codes = wiring.evidence(common.database), []
     held = [saga for saga in sagas if evidence.is_held(saga.started.token)]
     left = [saga for saga in sagas if saga not in held]
@@ -173,6 +179,8 @@ def _answer(database: Path, asked: Saga, reason: str) -> Saga | None:
     Raises:
         ConflictError: it has passed its pivot.
     """
+    from sagactl.core import operate
+
     held = wiring.evidence(database).is_held(asked.started.token)
     saga = driving.existing(database).load(asked.id)
     if asked.turn is None and saga.turn is not None and saga.state in driving.OUTCOMES:

@@ -11,9 +11,8 @@ import contextlib
 import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -43,8 +42,7 @@ STATES: Final[Mapping[str, frozenset[SagaState]]] = {
 """The states of the sagas that a command takes; every other command takes all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(NamedTuple):
     """A command line that ends in a value: of which `place`, as far as it is typed in `text`. `options` are the values
     that were given before, by the name of their parameter.
     """
@@ -174,7 +172,7 @@ def _sagas(line: Line) -> Iterable[str]:
 def _steps(line: Line) -> Iterable[str]:
     """The steps of the saga that is named; for `resolve` those that a person's word is possible on."""
     from sagactl.core.operate import WORDS
-    from sagactl.core.states import STEP_TABLE
+    from sagactl.core.tables import STEP_TABLE
 
     reader = wiring.reader(line.database)
     if reader is None:

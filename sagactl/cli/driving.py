@@ -7,21 +7,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sagactl.cli import wiring
 from sagactl.cli.options import JOBS_MAX, Common, Form, names_of
-from sagactl.cli.output import complain, one_place, result, say
-from sagactl.cli.render import json as render_json
-from sagactl.cli.render.human import conclusion
-from sagactl.cli.starting import surroundings, warn_of_changes
-from sagactl.cli.telling import Teller, telling
-from sagactl.core import events as e
-from sagactl.core.saga import Saga, evolve, replay
+from sagactl.cli.output import complain, json_line, one_place, result, say
 from sagactl.core.states import FINAL, SagaState
-from sagactl.errors import DamagedError, LockedError, NotFoundError, SagactlError, UsageError
-from sagactl.journal.reading import Reader
-from sagactl.ports import Surroundings
+from sagactl.errors import DamagedError, InvalidError, LockedError, NotFoundError, SagactlError, UsageError
+
+if TYPE_CHECKING:
+    from sagactl.cli.telling import Teller
+    from sagactl.core import events as e
+    from sagactl.core.saga import Saga
+    from sagactl.journal.reading import Reader
+    from sagactl.ports import Surroundings
 
 OUTCOMES = {
     SagaState.COMPLETED: 0, SagaState.COMPENSATED: 10, SagaState.ESCALATED: 11, SagaState.PAUSED: 12,
@@ -73,6 +72,8 @@ def drive(
     None among the turns is a saga for which nothing is to be done. Each is told of as it ends, but under a live view
     all in the end: what matters most stands last.
     """
+    from sagactl.cli.telling import telling
+
     ends = _Ends(common, show, judge, leave_out_held)
     source = ends.taking(turns)
     first = next(source, None)
@@ -138,6 +139,8 @@ def tell(common: Common, saga: Saga, show: Show, *, interrupted: bool = False) -
         show(shown(existing(common.database), saga.id, interrupted=interrupted))
     if not common.human:
         return
+    from sagactl.cli.render.human import conclusion
+
     for line in conclusion(saga, interrupted=interrupted):
         say(line)
     if not one_place():  # who reads that has just been told
@@ -146,6 +149,9 @@ def tell(common: Common, saga: Saga, show: Show, *, interrupted: bool = False) -
 
 def shown(reader: Reader, saga_id: str, *, interrupted: bool) -> dict[str, Any]:
     """All that happened in a saga, as JSON has it."""
+    from sagactl.cli.render import json as render_json
+    from sagactl.core.saga import replay
+
     facts = reader.events(saga_id)
     return render_json.saga(replay(fact for _, fact in facts), facts, interrupted=interrupted)
 
@@ -158,8 +164,10 @@ def report(common: Common, saga: Saga, show: Show) -> int:
     if saga.state in FINAL:
         wiring.fold(common.database, saga)
     if common.form is Form.JSONL:
+        from sagactl.cli.render import json as render_json
+
         for seq, event in existing(common.database).events(saga.id):
-            result(render_json.line(render_json.event(saga.id, seq, event)))
+            json_line(render_json.event(saga.id, seq, event))
     elif common.quiet:
         result(saga.id)
     tell(common, saga, show)
@@ -173,9 +181,17 @@ def going_on(
 
     `say_so` gives the events, if any, that the saga needs to go on.
     """
+    from sagactl.cli.starting import surroundings, warn_of_changes
+    from sagactl.core import events as e
+    from sagactl.core.saga import evolve
+
     def prepare() -> tuple[Saga, Sequence[e.Event], Surroundings]:
         saga = existing(database).load(saga_id)
-        around = surroundings(saga.started)
+        try:
+            around = surroundings(saga.started)
+        except InvalidError as error:
+            hint = error.hint or f"set it where sagactl runs, then: sagactl resume {saga_id}"
+            raise InvalidError(f"{saga_id} can't go on: {error}", hint=hint) from error
         warn_of_changes(saga.started)
         for step in (name for name, view in saga.steps.items() if view.live is not None):
             if pids := wiring.left_behind(saga, step):

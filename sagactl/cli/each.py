@@ -18,10 +18,11 @@ from sagactl.cli import driving, wiring
 from sagactl.cli.beginning import Beginning
 from sagactl.cli.lines import Lines, checked, opened
 from sagactl.cli.options import Common, Form, Progress
-from sagactl.cli.output import complain, hint, json_rows, result, say, warn
+from sagactl.cli.output import complain, hint, json_rows, one_place, result, say
 from sagactl.cli.params import Given
 from sagactl.cli.render.human import because, conclusion
 from sagactl.cli.render.text import iso
+from sagactl.cli.telling import Teller, telling
 from sagactl.core import events as e
 from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState
@@ -31,6 +32,7 @@ from sagactl.model import Definition
 
 COUNT_S: Final = 2.0
 """How often it is said how far it is, at most."""
+CHANGED: Final = "the file has changed since its lines were checked: leave it as it is until all have been read"
 
 
 def run_each(beginning: Beginning, said: Given, path: str, *, jobs: int | None, id_from: str | None) -> int:
@@ -52,9 +54,10 @@ def run_each(beginning: Beginning, said: Given, path: str, *, jobs: int | None, 
         with json_rows(common.form) as show:
             if total == 0:
                 return 0
-            tally = Tally(common, total, show)
-            turns = _turns(beginning, lines, tally)
-            signals = wiring.drive(common.database, turns, tally, jobs=at_once, on_end=tally.on_end)
+            with telling(common, total, each=True) as teller:
+                tally = Tally(common, total, show, teller)
+                turns = _turns(beginning, lines, tally)
+                signals = wiring.drive(common.database, turns, tally, jobs=at_once, on_end=tally.on_end)
         left = total - tally.taken
         tally.codes |= driving.stopped_by(signals.number, left + tally.counts["interrupted"])
         tally.count(last=True)
@@ -78,11 +81,11 @@ def _turns(beginning: Beginning, lines: Lines, tally: Tally) -> Iterator[wiring.
     for number, line in islice(lines, tally.total):
         tally.taken, tally.last = tally.taken + 1, number
         if isinstance(line, str):
-            tally.refused(number, None, InvalidError(f"line {number:,}: {line}"))
+            tally.refused(number, None, InvalidError(f"line {number:,}: {line}", hint=CHANGED))
             continue
         if line.id in tally.numbers:
             other = tally.numbers[line.id]
-            error = InvalidError(f"line {number:,}: its id is that of line {other:,}, which is running")
+            error = InvalidError(f"line {number:,}: its id is that of line {other:,}, which is running", hint=CHANGED)
             tally.refused(number, line.id, error)
             continue
         turn = beginning.turn(line.params, line.id)
@@ -99,6 +102,7 @@ class Tally:
     common: Common
     total: int
     show: Callable[[object], None]
+    teller: Teller
     taken: int = 0
     last: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
@@ -107,24 +111,24 @@ class Tally:
     said_s: float = field(default_factory=time.monotonic)
     said: int = 0
 
-    def publish(self, saga: Saga, _seq: int, event: e.Event) -> None:
-        """Tell of an event what can't wait for the saga's end."""
-        if self.common.quiet and isinstance(event, e.SagaStarted | e.HolderChanged):
-            result(saga.id)
-        if isinstance(event, e.AttemptEnded):
-            for warning in event.ending.warnings:
-                warn(f"{saga.id}: {event.step} {warning}")
+    def publish(self, saga: Saga, seq: int, event: e.Event) -> None:
+        """See wiring.Listener."""
+        self.teller.publish(saga, seq, event)
 
     def stopping(self, level: int) -> None:
-        """The user wants it to stop: that is told for all."""
+        """See wiring.Listener."""
+        self.teller.stopping(level)
 
     def tick(self) -> None:
-        """Say how far it is."""
-        self.count()
+        """Say how far it is, where no view shows it."""
+        self.teller.tick()
+        if self.teller.view is None:
+            self.count()
 
     def on_end(self, turn: wiring.Turn, ended: Saga | SagactlError) -> None:
         """Tell what has come of a line."""
         number = self.numbers.pop(turn.id)
+        self.teller.ended(turn.id)
         if isinstance(ended, SagactlError):
             self.refused(number, turn.id, type(ended)(f"line {number:,}: {ended.message}", hint=ended.hint))
         else:
@@ -132,7 +136,7 @@ class Tally:
 
     def refused(self, number: int, saga_id: str | None, error: SagactlError) -> None:
         """No saga, or one that could not be driven."""
-        self.counts[error.name] += 1
+        self._count(error.name)
         self.codes.add(complain(error))
         if not self.common.human and not self.common.quiet:
             self.show({"schema": 1, "line": number, "id": saga_id, "code": error.exit_code, "error": error.name,
@@ -142,16 +146,21 @@ class Tally:
         """A saga that rests, or was interrupted."""
         interrupted = saga.state in driving.UNFINISHED
         word = "interrupted" if interrupted else saga.state.value
-        self.counts[word] += 1
+        self._count(word)
         self.codes |= set() if interrupted else {driving.OUTCOMES[saga.state]}
         if self.common.human:
             if saga.state in driving.OUTCOMES and saga.state is not SagaState.COMPLETED:
                 say(conclusion(saga)[0])
-            result(f"{saga.id} {word}")
+            (result if self.teller.view is None or not one_place() else say)(f"{saga.id} {word}")
         elif not self.common.quiet:
             self.show({"schema": 1, "line": number, "id": saga.id, "name": saga.definition.saga, "state": saga.state,
                        "interrupted": interrupted, "started": iso(saga.started.at_s), "changed": iso(saga.changed_s),
                        "why": because(saga)})
+
+    def _count(self, word: str) -> None:
+        self.counts[word] += 1
+        if self.teller.view is not None:
+            self.teller.view.count(word)
 
     def count(self, *, last: bool = False) -> None:
         """Say how far it is, now and then and in the end."""

@@ -1,7 +1,8 @@
 """What a definition would do, played through with the core's own `decide`, `judge` and `evolve`: no rule stands here.
 
 Outputs are played by their references, so that commands show `${steps.S.outputs.O}`. Retries and the deadline are left
-out: they change when a step is out of attempts, not what follows from it. Nothing runs and no database is touched.
+out: they change when a step is out of attempts, not what follows from it. So are their delays. Nothing runs and no
+database is touched.
 """
 
 from __future__ import annotations
@@ -20,17 +21,32 @@ from sagactl.core.states import SagaState, StepState
 from sagactl.model import Argv, Command, Definition, NothingToUndo, Phase, Step
 from sagactl.template import MissingValueError, Reference, fill
 
-FAILED = Ending(how=How.EXITED, exit_status=1, ended_s=0.0)
-TIMED_OUT = Ending(how=How.TIMED_OUT, ended_s=0.0)
-INCONCLUSIVE = Ending(how=How.EXITED, exit_status=2, ended_s=0.0)
-"""How a check ends here: what it could tell leads to one of the other endings of its step."""
-
 
 class Fate(StrEnum):
-    """How a step ends that does not succeed."""
+    """How a step ends that does not succeed. LOST: in doubt too, since nobody saw the end."""
 
     FAILED = "failed"
     IN_DOUBT = "in_doubt"
+    LOST = "lost"
+
+
+class Answer(StrEnum):
+    """What a check says of a step in doubt."""
+
+    FOUND = "effect_found"
+    ABSENT = "effect_absent"
+    INCONCLUSIVE = "inconclusive"
+
+
+_ENDINGS = {
+    Fate.FAILED: Ending(how=How.EXITED, exit_status=1, ended_s=0.0),
+    Fate.IN_DOUBT: Ending(how=How.TIMED_OUT, ended_s=0.0),
+    Fate.LOST: Ending(how=How.LOST, ended_s=0.0),
+    Answer.FOUND: Ending(how=How.EXITED, exit_status=0, ended_s=0.0),
+    Answer.ABSENT: Ending(how=How.EXITED, exit_status=1, ended_s=0.0),
+    Answer.INCONCLUSIVE: Ending(how=How.EXITED, exit_status=2, ended_s=0.0),
+}
+"""How the action ends, and its check."""
 
 
 class Why(StrEnum):
@@ -58,13 +74,17 @@ class Stays:
 class Outcome:
     """What follows when one step is out of attempts and every other step that can has committed.
 
-    `ends` is the saga's state, `running` where it goes on without the step. `undone` is in order. With several steps
-    at a time those beside the failed one may not have started yet: then there is less to undo.
+    `check` is what the check said, None where none is asked. `ends` is the saga's state, `running` where it goes on.
+    `becomes` is the step's when that is decided: of a saga that goes on `committed`, `skipped` or, where the step is
+    repeated, `executing`. `undone` is in order. With several steps at a time those beside the failed one may not have
+    started yet: then there is less to undo.
     """
 
     step: str
     fate: Fate
+    check: Answer | None
     ends: SagaState
+    becomes: StepState
     undone: tuple[str, ...] = ()
     stays: tuple[Stays, ...] = ()
 
@@ -88,12 +108,14 @@ def waves(definition: Definition) -> tuple[tuple[str, ...], ...]:
 
 
 def outcomes(definition: Definition, params: Mapping[str, Any]) -> Iterator[Outcome]:
-    """For each step, in order, what follows when it fails, and when nobody knows whether it took effect."""
+    """For each step, in order, what follows when it fails, is in doubt or is lost, for each answer of its check."""
     steps = [step.id for step in definition.steps]
     undos: _Undos = {}
     for name, saga in _held(_begun(definition, params), steps):
-        yield _outcome(saga, name, Fate.FAILED, undos)
-        yield _outcome(saga, name, Fate.IN_DOUBT, undos)
+        yield _outcome(saga, name, Fate.FAILED, None, undos)
+        for fate in (Fate.IN_DOUBT, Fate.LOST):
+            for answer in Answer if saga.by_id[name].check else (None,):
+                yield _outcome(saga, name, fate, answer, undos)
 
 
 def _begun(definition: Definition, params: Mapping[str, Any]) -> Saga:
@@ -104,9 +126,9 @@ def _begun(definition: Definition, params: Mapping[str, Any]) -> Saga:
 
 
 def _bare(definition: Definition) -> Definition:
-    """Without deadline and retries."""
+    """Without deadline, retries and delays."""
     def once(command: Command) -> Command:
-        return replace(command, retry=replace(command.retry, max_retries=0))
+        return replace(command, retry=replace(command.retry, max_retries=0, delay_s=0.0))
 
     return replace(definition, timeout_s=None, steps=tuple(
         replace(step, action=once(step.action), check=step.check and once(step.check)) for step in definition.steps
@@ -166,12 +188,12 @@ def _ended(saga: Saga, attempt: Attempt, ending: Ending) -> Saga:
     return evolve(saga, judge(saga, attempt, ending, at_s=0.0, draw=0.0))
 
 
-def _outcome(saga: Saga, name: str, fate: Fate, undos: _Undos) -> Outcome:
+def _outcome(saga: Saga, name: str, fate: Fate, check: Answer | None, undos: _Undos) -> Outcome:
     """Let the step end so, and see what the core makes of it. What is found of undos is kept in `undos`."""
-    saga = _ended(saga, saga.steps[name].live, FAILED if fate is Fate.FAILED else TIMED_OUT)  # type: ignore[arg-type]
+    saga = _ended(saga, saga.steps[name].live, _ENDINGS[fate])  # type: ignore[arg-type]
     while saga.state is SagaState.RUNNING and saga.steps[name].state in (StepState.FAILED, StepState.IN_DOUBT):
         live = saga.steps[name].live
-        saga = _ended(saga, live, INCONCLUSIVE) if live else _decided_once(saga)
+        saga = _ended(saga, live, _ENDINGS[check]) if live and check else _decided_once(saga)
     keys = [(each, saga.steps[each].state) for each in saga.to_undo]
     for key in keys:
         if key not in undos:
@@ -184,7 +206,8 @@ def _outcome(saga: Saga, name: str, fate: Fate, undos: _Undos) -> Outcome:
         ends = SagaState.ESCALATED if left else SagaState.COMPENSATED
     going_on = ends in (SagaState.RUNNING, SagaState.COMPLETED)
     others = [] if going_on else [_stays(saga, each) for each in saga.order if each not in looked_at]
-    return Outcome(step=name, fate=fate, ends=SagaState.RUNNING if going_on else ends, undone=undone,
+    return Outcome(step=name, fate=fate, check=check, ends=SagaState.RUNNING if going_on else ends,
+                   becomes=saga.steps[name].state, undone=undone,
                    stays=(*left, *(stays for stays in others if stays)))
 
 

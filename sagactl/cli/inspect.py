@@ -10,9 +10,9 @@ import typer
 from sagactl.cli import driving, wiring
 from sagactl.cli.options import Common, SagaName, name_of
 from sagactl.cli.output import json_line, result
-from sagactl.cli.render.human import conclusion
 from sagactl.cli.render.text import first_line, indented, safe
 from sagactl.core.states import SagaState
+from sagactl.errors import UsageError
 from sagactl.plain import dumps, to_plain
 
 
@@ -27,6 +27,8 @@ def inspect(
 
     Example: sagactl inspect @last --json
     """
+    if definition and common.quiet:
+        raise UsageError("--definition prints the definition, and -q nothing but the id", hint="say one of them")
     reader = driving.existing(common.database)
     name = reader.find(name_of(saga))
     view = reader.load(name)
@@ -39,6 +41,8 @@ def inspect(
     elif not common.human:
         json_line(driving.shown(reader, name, interrupted=interrupted))
     else:
+        from sagactl.cli.render.human import conclusion
+
         shown, at_work = driving.shown(reader, name, interrupted=interrupted), wiring.at_work(common.database, view)
         for line in (*_lines(shown, at_work), "", *conclusion(view, interrupted=interrupted)):
             result(safe(line))
@@ -58,8 +62,11 @@ def _lines(shown: dict[str, Any], at_work: Mapping[str, int]) -> list[str]:
         lines += [line for attempt in step["attempts"] for line in _attempt(attempt)]
         lines += [f"    its command runs: pid {at_work[step['id']]}"] if at_work.get(step["id"]) else []
         lines += [f"  output {name} = {value}" for name, value in step["outputs"].items()]
+        lines += [f"  output {name} is missing" for name in step["outputs_missing"]]
         if step["problem"] is not None and step["state"] == "compensation_failed":
             lines.append(f"  not undone: {first_line(step['problem']['text'])}")
+        lines += [f"  stays behind, kept by {word['by']}: {word['reason']}" for word in shown["words"]
+                  if (word["type"], word["step"]) == ("declared_kept", step["id"])]
     words = [_word(word) for word in shown["words"]]
     return [*lines, "", *words] if words else lines
 

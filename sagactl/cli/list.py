@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,7 +15,6 @@ import typer
 from sagactl.cli import wiring
 from sagactl.cli.options import Common
 from sagactl.cli.output import complain, json_rows, result, say
-from sagactl.cli.render import json as render_json
 from sagactl.cli.render.text import first_line, safe, table
 from sagactl.core.states import SagaState
 from sagactl.errors import UsageError
@@ -26,6 +27,10 @@ MORE_MAX: Final = 1000
 """So many that are not shown are counted, so that a list of a million is still there at once."""
 
 LIMIT_MAX: Final = 10_000_000
+HUMAN_LIMIT: Final = 20
+NAMED: Final = ("--db", "$SAGACTL_DB")
+"""Who names a database wants to know if there is none: it may be the wrong one."""
+
 ESCALATED_EXIT: Final = 11
 _Row: TypeAlias = tuple[Summary, bool]
 """A saga, and whether it is interrupted."""
@@ -40,7 +45,9 @@ def list_sagas(
     since: Annotated[str | None, typer.Option("--since", metavar="AGE|DATE", show_default=False, help=(
         "Only those that changed since: 2h, 3d, 2026-11-20, 2026-11-20T18:00Z."
     ))] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=LIMIT_MAX, help="At most so many.")] = 20,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, max=LIMIT_MAX, show_default=False, help=(
+        "At most so many. Default: 20 for people, all for programs (-q, -o json, -o jsonl)."
+    ))] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 11 if one that is listed is escalated.")] = False,
     *, common: Common,
 ) -> int:
@@ -51,24 +58,24 @@ def list_sagas(
     Example: sagactl list --state escalated,interrupted
     """
     wanted, since_s = _states(state), _since_s(since)
+    if name == "":
+        raise UsageError("--name is empty", hint="leave it out for sagas of any name")
+    if limit is None:
+        limit = HUMAN_LIMIT if common.human else LIMIT_MAX
     reader = wiring.reader(common.database)
     found = Listing() if reader is None else reader.summaries(
         states=_journaled(wanted), name_glob=name, since_s=since_s,
         limit=None if INTERRUPTED in wanted else limit + MORE_MAX)
     rows = list(_matching(found.rows, wanted, common.database))
     more, rows = max(0, len(rows) - limit), rows[:limit]
-    with json_rows(common.form) as show:
-        for row, interrupted in () if common.human else rows:
-            if common.quiet:
-                result(row.id)
-            else:
-                show(render_json.summary(row, interrupted=interrupted))
+    _print(common, rows)
     if common.human:
         _show(rows)
-        if not rows and not found.damages:
-            narrowed = any(each is not None for each in (state, name, since))
-            say("no such sagas" if reader is not None and narrowed else "no sagas yet")
         _needs_a_person(reader)
+    if reader is None and (common.human or exit_code or common.origins["db"] in NAMED):
+        say(f"no sagas yet: there is no database {common.database} ({common.origins['db']})")
+    elif common.human and not rows and not found.damages:
+        say("no such sagas" if any(each is not None for each in (state, name, since)) else "no sagas yet")
     if more:
         say(f"{more}{'+' if more == MORE_MAX else ''} more: --limit {limit * 2}, or --state")
     codes = [complain(error) for error in found.damages]
@@ -91,11 +98,41 @@ def _show(rows: Sequence[_Row]) -> None:
         return
     now_s = time.time()
     head, *lines = table([("ID", "SAGA", "STATE", "STEPS", "CHANGED", "WHY"), *(
-        (row.id, row.name, INTERRUPTED if interrupted else row.state, f"{row.steps_done}/{row.steps_total}",
+        (row.id, row.name, INTERRUPTED if interrupted else row.state, _steps(row),
          _age(now_s - row.changed_s), safe(first_line(row.why))) for row, interrupted in rows)])
+    why_at = head.rindex("WHY")
     result(head, "dim")
     for line, (row, interrupted) in zip(lines, rows, strict=True):
-        result(line, STYLES.get(INTERRUPTED if interrupted else row.state, ""))
+        result(_cut(line, why_at), STYLES.get(INTERRUPTED if interrupted else row.state, ""))
+
+
+def _cut(line: str, why_at: int) -> str:
+    """On a terminal without the end of a last column for which it has no room; that begins at this character."""
+    if not sys.stdout.isatty():
+        return line
+    from rich.cells import cell_len, set_cell_size
+
+    room = shutil.get_terminal_size().columns
+    if cell_len(line) <= room or len(line) <= why_at:
+        return line
+    return line[:why_at] + set_cell_size(line[why_at:], max(0, room - 1 - cell_len(line[:why_at]))).rstrip() + "…"
+
+
+def _print(common: Common, rows: Sequence[_Row]) -> None:
+    """For programs."""
+    with json_rows(common.form) as show:
+        for row, interrupted in () if common.human else rows:
+            if common.quiet:
+                result(row.id)
+            else:
+                from sagactl.cli.render import json as render_json
+
+                show(render_json.summary(row, interrupted=interrupted))
+
+
+def _steps(row: Summary) -> str:
+    """How many are done and stand. Of a compensated saga none is meant to: a count would read as if none had run."""
+    return "-" if row.state is SagaState.COMPENSATED else f"{row.steps_done}/{row.steps_total}"
 
 
 def _needs_a_person(reader: Reader | None) -> None:
@@ -107,11 +144,12 @@ def _needs_a_person(reader: Reader | None) -> None:
 
 
 def _states(text: str | None) -> frozenset[str]:
-    wanted = frozenset(text.split(",")) if text else frozenset()
+    wanted = frozenset() if text is None else frozenset(text.split(","))
     known = [*SagaState, INTERRUPTED]
     unknown = sorted(wanted - set(known))
     if unknown:
-        raise UsageError(f"unknown state {', '.join(unknown)}", hint=f"states: {', '.join(known)}")
+        shown = ", ".join(each or "''" for each in unknown)
+        raise UsageError(f"unknown state {shown}", hint=f"states: {', '.join(known)}")
     return wanted
 
 
@@ -128,7 +166,8 @@ def _since_s(text: str | None) -> float | None:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
-        raise UsageError(f"--since {text}: neither an age, as 2h or 3d, nor a date, as 2026-11-20") from None
+        raise UsageError(f"--since {text or repr(text)}: neither an age, as 2h or 3d, nor a date, as 2026-11-20") \
+            from None
 
 
 def _journaled(wanted: frozenset[str]) -> tuple[SagaState, ...] | None:

@@ -23,6 +23,7 @@ from sagactl.errors import NotFoundError, UsageError
 from sagactl.execution.capture import masked
 from sagactl.execution.invocation import attempt_name
 from sagactl.execution.streams import STREAMS, Stream
+from sagactl.journal.reading import Reader
 from sagactl.model import Phase
 
 
@@ -58,6 +59,8 @@ def logs(
                 result(safe(line["text"]))
             else:
                 show({"schema": 1, "saga": name, **line})
+        if not shown and (step, phase, attempt) != (None, None, None):
+            raise _none_such(name, step, phase, attempt, _attempts(None, None, None, _facts(reader, name)))
     if common.human and not follow and not any(each.printed for each in shown.values()):
         say("nothing was printed")
     return 0
@@ -72,7 +75,7 @@ def _printed(
     secrets = known_secrets(reader.load(name).started)
     for _ in changes(database, watch=lambda: [stream.stamp() for each in shown.values() for stream in each.streams]):
         ended = not follow or reader.summary(name).state in driving.OUTCOMES
-        facts = [fact for _, fact in reader.events(name)]
+        facts = _facts(reader, name)
         view = replay(facts)
         for started in wanted(facts):
             where = wiring.evidence(database).saga_folder(view.started.token) / attempt_name(view, started)
@@ -122,6 +125,24 @@ class _Shown:
 
 def _kept(database: Path, view: Saga, attempt: str) -> Mapping[str, Any]:
     return wiring.evidence(database).folded(view.started.token).get(attempt, {})
+
+
+def _facts(reader: Reader, name: str) -> list[e.Event]:
+    return [fact for _, fact in reader.events(name)]
+
+
+def _none_such(
+    name: str, step: str | None, phase: Phase | None, number: int | None, there: Sequence[Attempt],
+) -> NotFoundError:
+    """That no attempt is the one asked for, and which there are: those of the step, or if it has none of all steps."""
+    from sagactl.cli.checks import some
+
+    last = {(each.step, each.phase): each.number for each in there}
+    near = [key for key in last if key[0] == step] or list(last)
+    asked = " ".join(word for word in (step, phase, f"#{number}" if number else "") if word)
+    ran = some(f"{one} {way} #1" + (f" to #{last[one, way]}" if last[one, way] > 1 else "") for one, way in near)
+    return NotFoundError(f"{name} has no attempt {asked}",
+                         hint=f"there are: {ran}" if ran else "no command has started yet")
 
 
 def _attempts(

@@ -29,28 +29,32 @@ def _show_help(ctx: typer.Context, wanted: bool) -> None:  # noqa: FBT001 - type
         raise typer.Exit(_unless_closed(0))
 
 
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's
+    if wanted:
+        result(f"sagactl {__version__}")
+        raise typer.Exit(_unless_closed(0))
+
+
 def _option(name: str, kind: Any, default: object = inspect.Parameter.empty) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
 HELP: Final = typer.Option("--help", "-h", is_eager=True, callback=_show_help, help="Show this and exit.")
-VERSION: Final = typer.Option("--version", show_default=False, help="Show the version and exit.")
+VERSION: Final = typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
 COMMON: Final[Mapping[str, inspect.Parameter]] = {
     **inspect.signature(options.flags, eval_str=True).parameters,
     "show_help": _option("show_help", Annotated[bool, HELP], default=False),
+    "show_version": _option("show_version", Annotated[bool, VERSION], default=False),
     "ctx": _option("ctx", typer.Context),
 }
 
 
-def about(*, version: bool, ctx: typer.Context, **given: Any) -> None:
+def about(*, ctx: typer.Context, **given: Any) -> None:
     """What comes before the command."""
-    if version:
-        result(f"sagactl {__version__}")
-        raise typer.Exit(_unless_closed(0))
     if ctx.invoked_subcommand is None:
         say(ctx.get_help().rstrip("\n"), lines=True)
         raise typer.Exit(UsageError.exit_code)
-    del given["show_help"]
+    del given["show_help"], given["show_version"]
     ctx.obj = options.flags(**given)
 
 
@@ -64,6 +68,18 @@ def _takes(function: Callable[..., None], own: Mapping[str, inspect.Parameter]) 
 
 class OneCommand(TyperCommand):
     """Its own options first in its help, then those that every command has."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read them. Raises UsageError where there are more arguments than it takes."""
+        rest = super().parse_args(ctx, args)
+        if rest:
+            import shlex
+
+            hint = f"{ctx.command_path} --help shows what it takes"
+            if "=" in rest[0] and any(each.name == "param" for each in self.params):
+                hint = f"a parameter is given with -p {shlex.quote(rest[0])}"
+            raise UsageError(f"unexpected argument{'s' * (len(rest) > 1)}: {' '.join(rest)}", hint=hint)
+        return rest
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write them, and the arguments above them."""
@@ -105,18 +121,21 @@ class Commands(TyperGroup):
 def built(name: str) -> Any:
     """A command, as typer has it."""
     row = COMMANDS[name]
-    alone = typer.Typer(**SETTINGS, context_settings={"help_option_names": []})  # type: ignore[arg-type]
+    alone = typer.Typer(**SETTINGS, context_settings={  # type: ignore[arg-type]
+        "help_option_names": [], "allow_extra_args": True})
     function = getattr(importlib.import_module(f"sagactl.cli.{row.module}"), row.function)
     codes = ", ".join(f"{code} {EXIT_CODES[code][0]}" for code in row.codes)
     alone.command(name, cls=OneCommand, help=inspect.getdoc(function), epilog=f"Exit codes: {codes}",
                   short_help=row.summary, hidden=row.hidden)(guarded(function, row))
-    return typer.main.get_command(alone)
+    command: Any = typer.main.get_command(alone)
+    next(each for each in command.params if each.name == "output").help = options.form_help(row.forms)
+    return command
 
 
 def guarded(function: Callable[..., int], row: Command) -> Callable[..., None]:
     """The command with the common options, and its exceptions turned into messages on stderr and exit codes."""
     def run_command(ctx: typer.Context, **given: Any) -> None:
-        del given["show_help"]
+        del given["show_help"], given["show_version"]
         after = {name: given.pop(name) for name in COMMON if name in given}
 
         def whole() -> int:
@@ -135,25 +154,23 @@ def finish(command: Callable[[], int]) -> int:
     """Run a command to its exit code."""
     try:
         code = command()
-    except KeyboardInterrupt:
-        return 130
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last line of defence
         code = report(error)
+    code = _unless_closed(code)
     output.last_word(code)
-    return _unless_closed(code)
+    return code
 
 
 def _unless_closed(code: int) -> int:
-    return 141 if code == 0 and stdout_closed() else code
+    """The exit code, where all went well but for a stdout that took no more."""
+    return (output.stdout_failed() or 141) if code == 0 and stdout_closed() else code
 
 
 def report(error: BaseException) -> int:
     """Say what happened on stderr; the exit code."""
     while isinstance(error, BaseExceptionGroup):
         error = next((each for each in error.exceptions if isinstance(each, SagactlError)), error.exceptions[0])
-    if isinstance(error, KeyboardInterrupt):
-        return 130
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) or (isinstance(error, ImportError) and str(error.path).endswith(".so")):
         error = StoreError(f"can't read or write: {error}", hint="look at that file, then try again")
     if not isinstance(error, SagactlError):
         error = SagactlError(f"a bug in sagactl: {type(error).__name__}: {error}",
@@ -167,7 +184,7 @@ app = typer.Typer(
     help="Transactions for shell commands: all of it happens, or it is taken back, or you are told what is left.",
     epilog="sagactl COMMAND --help says more. Options may stand before or after the command.",
 )
-app.callback()(_takes(about, {"version": _option("version", Annotated[bool, VERSION], default=False)}))
+app.callback()(_takes(about, {}))
 
 
 def main() -> None:

@@ -60,6 +60,11 @@ class Progress(StrEnum):
     NONE = "none"
 
 
+def form_help(forms: Sequence[Form]) -> str:
+    """What the help says of `-o` of a command with these forms."""
+    return f"{', '.join(forms[:-1])} or {forms[-1]}. Default: $SAGACTL_OUTPUT, else human."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
     """What a command was told by its common options, the environment, or not at all. `origins` says which, by name."""
@@ -85,7 +90,7 @@ def flags(
         "The database. Default: $SAGACTL_DB, else $XDG_STATE_HOME/sagactl/sagas.db."
     ))] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FORM", show_default=False, help=(
-        "human, json or jsonl. Default: $SAGACTL_OUTPUT, else human."
+        form_help(FORMS)
     ))] = None,
     json: Annotated[bool, typer.Option("--json", help="Short for -o json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print ids only.")] = False,
@@ -133,6 +138,7 @@ def settled(after: Mapping[str, Any], before: Mapping[str, Any], forms: Sequence
         if origins["output"].startswith("-"):
             raise UsageError(f"-q prints ids alone, and -o {form} is something else", hint="say one of them")
         form = Form.HUMAN
+    unasked = chosen("no_input", "SAGACTL_NO_INPUT")
     given = chosen("db", "SAGACTL_DB")
     database, whence = (Path(given).absolute(), origins["db"]) if given else default_database()
     origins["db"] = whence
@@ -140,11 +146,18 @@ def settled(after: Mapping[str, Any], before: Mapping[str, Any], forms: Sequence
         database=database, form=form, quiet=quiet, verbose=verbose,
         color=one_of("color", "SAGACTL_COLOR", tuple(Color)),
         progress=one_of("progress", "SAGACTL_PROGRESS", tuple(Progress)),
-        no_input=chosen("no_input", "SAGACTL_NO_INPUT") not in ("", "0", "false"), origins=origins,
+        no_input=unasked is True or _says_yes(unasked or ""), origins=origins,
     )
 
 
 _Enum = TypeVar("_Enum", bound=StrEnum)
+
+
+def _says_yes(text: str) -> bool:
+    """What $SAGACTL_NO_INPUT says. Raises UsageError."""
+    if text not in ("", "0", "1", "false", "true", "no", "yes"):
+        raise UsageError(f"$SAGACTL_NO_INPUT {text}: one of 1, true, yes, 0, false, no")
+    return text in ("1", "true", "yes")
 
 
 def default_database() -> tuple[Path, str]:
@@ -217,4 +230,4 @@ def grace_s() -> float:
     try:
         return seconds(text)
     except ValueError as error:
-        raise UsageError(f"SAGACTL_GRACE={text}: {error}") from None
+        raise UsageError(f"$SAGACTL_GRACE {text}: {error}") from None

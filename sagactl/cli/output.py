@@ -6,7 +6,10 @@ A stderr that is closed is no reason to stop a saga; a closed stdout is remember
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TextIO
@@ -15,16 +18,20 @@ import typer
 
 from sagactl import __version__
 from sagactl.cli.options import Color, Common, Form
-from sagactl.cli.render.text import safe
-from sagactl.errors import InvalidError, SagactlError
+from sagactl.cli.render.text import json_text, safe
+from sagactl.errors import InvalidError, SagactlError, StoreError
 
 STYLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "bad": {"fg": "red"}, "warn": {"fg": "yellow"}, "dim": {"dim": True},
 }
 
 
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 class _Streams:
     closed = False
+    failed = 0
     color = Color.NEVER
     form = ""
     complaints: ClassVar[dict[int, SagactlError]] = {}
@@ -54,27 +61,26 @@ def result(text: str, style: str = "") -> None:
     try:
         sys.stdout.write(_written(text, style, sys.stdout, lines=True))
         sys.stdout.flush()
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
         give_up_stdout()
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            _Streams.failed = complain(StoreError(f"can't write all of it to stdout: {error.strerror}",
+                                                  hint="make room there, and ask again: what was recorded is safe"))
 
 
 def json_line(value: object) -> None:
     """One result for machines."""
-    from sagactl.cli.render.json import line
-
-    result(line(value))
+    result(json_text(value))
 
 
 @contextlib.contextmanager
 def json_rows(form: Form) -> Iterator[Callable[[object], None]]:
     """Several results for machines, each printed as it comes: a line each, or with `json` the elements of an array."""
-    from sagactl.cli.render.json import line
-
     count = 0
 
     def show(value: object) -> None:
         nonlocal count
-        result(("[" if count == 0 else ",") * (form is Form.JSON) + line(value))
+        result(("[" if count == 0 else ",") * (form is Form.JSON) + json_text(value))
         count += 1
 
     failed = True
@@ -107,6 +113,11 @@ def stdout_closed() -> bool:
     return _Streams.closed
 
 
+def stdout_failed() -> int:
+    """The exit code of a stdout that somebody still wanted to have, whose disk is full; else 0."""
+    return _Streams.failed
+
+
 def prepare_streams() -> None:
     """See to it that descriptors 0 to 2 are open: what is opened later must not be taken for them."""
     while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -114,11 +125,29 @@ def prepare_streams() -> None:
     os.close(nowhere)
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - for the life of the process
-    if sys.stdout is None:
-        _Streams.closed = True
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    _Streams.closed = sys.stdout is None
+    sys.stdout, sys.stderr = _patient(1, sys.stdout), _patient(2, sys.stderr)
+
+
+class _Patient(io.FileIO):
+    """A descriptor that others may have set not to block, as Node does: what it does not take yet is waited with."""
+
+    def write(self, data: Any) -> int:
+        """All of it."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(self.fileno(), rest):]
+            except BlockingIOError:
+                select.select([], [self], [])
+        return len(data)
+
+
+def _patient(descriptor: int, stream: TextIO | None) -> TextIO:
+    """A stream that waits, and keeps nothing back that would fail again at exit. None: it was closed at the start."""
+    encoding, errors = ("utf-8", "strict") if stream is None else (stream.encoding, stream.errors)
+    patient: Any = _Patient(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(patient, encoding, errors, write_through=True)
 
 
 def say(text: str, style: str = "", *, lines: bool = False, end: str = "\n") -> None:

@@ -90,7 +90,7 @@ def _with_content(pair: str) -> str:
 
 
 def _asked(definition: Definition, names: Sequence[str]) -> Iterator[str]:
-    """The answers of a person, as pairs. A wrong one is told why and asked again. Ctrl-C is a KeyboardInterrupt."""
+    """The answers of a person, as pairs. A wrong one is told why and asked again."""
     from sagactl.definition.parameters import check, rule_text
 
     for name in names:

@@ -71,8 +71,8 @@ def _planned(
         "waves": [list(wave) for wave in order],
         "steps": [_step(saga, step, wave_of[step.id], folder) for step in definition.steps],
         "failures": [
-            {"step": each.step, "fate": each.fate, "ends": each.ends, "undone": list(each.undone),
-             "stays": [{"text": "", **to_plain(stays)} for stays in each.stays]}
+            {"step": each.step, "fate": each.fate, "check": each.check, "ends": each.ends, "becomes": each.becomes,
+             "undone": list(each.undone), "stays": [{"text": "", **to_plain(stays)} for stays in each.stays]}
             for each in outcomes(definition, params)
         ],
     }  # fmt: skip

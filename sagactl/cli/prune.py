@@ -56,6 +56,8 @@ class _Done:
     foreign: int = 0
     held: int = 0
     codes: list[int] = field(default_factory=list)
+    heard: list[int] = field(default_factory=list)
+    """Signals to end: what is at work is ended whole, and no more begun."""
 
     def tell(self, rows: Sequence[tuple[Row, int]]) -> None:
         """These are gone: each with its bytes."""
@@ -109,6 +111,8 @@ def prune(
 
     Example: sagactl prune --older-than 30d --dry-run
     """
+    from sagactl.signals import noted
+
     wanted = Ended(states=_states(state), before_s=_before_s(older_than))
     done = _Done(common=common, dry_run=dry_run)
     reader = wiring.reader(common.database)
@@ -117,14 +121,15 @@ def prune(
         if found.keys and not dry_run and not yes:
             _ask(common, found)
         agreed_on = replace(wanted, before_s=min(wanted.before_s, nextafter(found.newest_s, inf)))
-        try:
-            _take(reader, found, agreed_on, done)
-            _strays(reader, done)
-        finally:  # Ctrl-C, a full disk: what is gone is gone
-            done.conclude()
+        with noted() as done.heard:
+            try:
+                _take(reader, found, agreed_on, done)
+                _strays(reader, done)
+            finally:  # a full disk: what is gone is gone
+                done.conclude()
     else:
         done.conclude()
-    return max(done.codes, default=0)
+    return max([*done.codes, *(128 + number for number in done.heard[:1])], default=0)
 
 
 def _states(text: str | None) -> frozenset[SagaState]:
@@ -162,7 +167,7 @@ def _take(reader: Reader, found: Found, wanted: Ended, done: _Done) -> None:
 
         anyio.run(_delete, reader, found, wanted, done)
         return
-    for keys in _batches(found):
+    for keys in _batches(found, done):
         evidence = wiring.evidence(done.common.database)
         done.tell(_weigh(reader, evidence, _rows(reader, keys, wanted, done)))
 
@@ -170,24 +175,26 @@ def _take(reader: Reader, found: Found, wanted: Ended, done: _Done) -> None:
 async def _delete(reader: Reader, found: Found, wanted: Ended, done: _Done) -> None:
     evidence = wiring.evidence(done.common.database)
     async with wiring.journal(done.common.database) as journal:
-        for keys in _batches(found):
+        for keys in _batches(found, done):
             with contextlib.ExitStack() as locks:
                 held = [row for row in _rows(reader, keys, wanted, done) if _lock(evidence, row, locks, done)]
                 now = _rows(reader, [row.key for row in held], wanted, done)  # until here each could go on
                 cleared = [each for each in _weigh(reader, evidence, now) if _clear(evidence, each[0], done)]
                 try:
                     await journal.forget([row for row, _ in cleared])
-                finally:  # Ctrl-C: what is gone is told of
+                finally:  # a full disk: what is gone is told of
                     gone = reader.look(partial(pruning.gone, sagas=held))
                     for row in gone:
                         evidence.discard(row.summary.token)
                     done.tell([each for each in cleared if each[0] in gone])
-        while await journal.shrink():
+        while not done.heard and await journal.shrink():
             pass
 
 
-def _batches(found: Found) -> Iterator[Sequence[int]]:
+def _batches(found: Found, done: _Done) -> Iterator[Sequence[int]]:
     for begin in range(0, len(found.keys), BATCH_MAX):
+        if done.heard:
+            return
         yield found.keys[begin:begin + BATCH_MAX]
 
 
@@ -240,6 +247,8 @@ def _strays(reader: Reader, done: _Done) -> None:
         return
     names = {name for name in survey.tokens(root) if _TOKEN.fullmatch(name)}  # first: then its saga is in the database
     for name in sorted(names - reader.look(checking.tokens)):
+        if done.heard:
+            return
         with contextlib.suppress(LockedError, OSError):
             if time.time() - _changed_s(root / name) < STRAY_S:
                 continue

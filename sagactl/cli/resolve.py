@@ -13,7 +13,7 @@ from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.decide import Record, decide
 from sagactl.core.saga import Saga, evolve
-from sagactl.core.states import SagaState, StepState
+from sagactl.core.states import FINAL, SagaState, StepState
 from sagactl.errors import ConflictError
 
 
@@ -54,13 +54,14 @@ def resolve(
 
 
 def _way(saga: Saga) -> str:
-    """Which way a resume would go, by the core's own decision."""
+    """Which way a resume would go, by the core's own decisions up to the next command."""
     try:
         resumed = operate.resume(saga, wiring.me(), saga.changed_s)
     except ConflictError:
         return "goes on"
     going = evolve(saga, resumed) if resumed else saga
-    back = going.turn is not None or any(
-        isinstance(each, Record) and isinstance(each.event, e.CompensationStarted)
-        for each in decide(going, saga.changed_s))
-    return "takes back what else there is" if back else "goes on forward"
+    while isinstance(first := decide(going, saga.changed_s)[0], Record):
+        if isinstance(first.event, e.AttemptStarted):
+            return "takes back what else there is" if going.turn is not None else "goes on forward"
+        going = evolve(going, first.event)
+    return f"ends it as {going.state}: nothing is left to run" if going.state in FINAL else "goes on"

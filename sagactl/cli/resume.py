@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sagactl.cli import driving, wiring
 from sagactl.cli.options import Common, Jobs, SagaNames
 from sagactl.cli.output import complain, json_rows, say
-from sagactl.core import events as e
-from sagactl.core import operate
-from sagactl.core.saga import Saga
 from sagactl.core.states import FINAL, SagaState
 from sagactl.errors import SagactlError, UsageError
+
+if TYPE_CHECKING:
+    from sagactl.core import events as e
+    from sagactl.core.saga import Saga
 
 
 def resume(
@@ -74,6 +75,8 @@ def interrupted(database: Path) -> tuple[list[str], Sequence[SagactlError]]:
 
 def _turn(database: Path, saga: Saga) -> wiring.Turn:
     def say_so(now: Saga, now_s: float) -> Sequence[e.Event]:
+        from sagactl.core import operate
+
         event = operate.resume(now, wiring.me(), now_s)
         return [event] if event is not None else []
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sagactl.cli import driving, wiring
-from sagactl.core import events as e
-from sagactl.core.saga import Saga, evolve
+
+if TYPE_CHECKING:
+    from sagactl.core import events as e
+    from sagactl.core.saga import Saga
 
 
 def record(database: Path, name: str, word: Callable[[Saga, float], e.Event | None]) -> tuple[Saga, bool]:
@@ -18,6 +21,8 @@ def record(database: Path, name: str, word: Callable[[Saga, float], e.Event | No
         LockedError: a live process holds it.
     """
     import anyio
+
+    from sagactl.core.saga import evolve
 
     reader = driving.existing(database)
     saga_id = reader.find(name)

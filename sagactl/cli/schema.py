@@ -38,6 +38,8 @@ def schema(
     if of is not None:
         if field is not None:
             raise UsageError("--of is a command's output, and FIELD a part of a definition", hint="say one of them")
+        if common.quiet:
+            raise UsageError("-q lists the fields of definitions, and --of has none of them", hint="say one of them")
         result(dumps(_output_of(of, common.form), indent=indent, ensure_ascii=False))
         return 0
     if common.quiet:

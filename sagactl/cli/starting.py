@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,24 @@ from sagactl.template import references
 
 FROZEN = ("PATH", "HOME")
 ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
-"""Crockford's base32: no letter is taken for another."""
+"""Crockford's base32: no letter is taken for another. So many that each is as likely as the others in a byte."""
+
+OF_THE_TERMINAL = frozenset({
+    "_", "COLORTERM", "COLUMNS", "DISPLAY", "INVOCATION_ID", "JOURNAL_STREAM", "LINES", "LS_COLORS", "MAIL", "OLDPWD",
+    "PS1", "PWD", "SHLVL", "STY", "TERM", "WAYLAND_DISPLAY", "WINDOWID",
+})
+OF_THE_TERMINAL_TOO = ("SSH_", "TERM_", "TMUX", "VTE_", "XDG_SESSION_")
+"""Variables of a shell, a terminal or a session: nobody is told that another one has others."""
+NAMES_MAX = 8
 
 
 def new_id(name: str) -> str:
-    return f"{name}-{''.join(secrets.choice(ID_LETTERS) for _ in range(6))}"
+    return f"{name}-{''.join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in os.urandom(6))}"
+
+
+def new_token() -> str:
+    """What names the evidence of a saga: random, in hex."""
+    return os.urandom(8).hex()
 
 
 def started(
@@ -35,7 +47,7 @@ def started(
     return e.SagaStarted(
         at_s=at_s,
         id=saga_id,
-        token=secrets.token_hex(8),
+        token=new_token(),
         definition=definition,
         params=params,
         cwd=os.path.dirname(os.path.abspath(file)) if file else os.getcwd(),  # noqa: PTH120, PTH100, PTH109
@@ -94,11 +106,12 @@ def warn_of_changes(first: e.SagaStarted) -> None:
             changed = "is gone"
         if changed:
             warn(f"{first.file} {changed} since {first.id} started; the saga goes on with the definition of its start")
-    gone = [name for name in first.env_names if name not in os.environ]
     hidden = {source.env for source in first.definition.secrets.values()}
-    missing = [name for name in gone if name not in hidden]
-    if missing:
-        warn(f"variables that were set when {first.id} started are missing now: {', '.join(missing)}")
+    missing = [name for name in first.env_names if name not in os.environ and name not in hidden]
+    told = [name for name in missing if name not in OF_THE_TERMINAL and not name.startswith(OF_THE_TERMINAL_TOO)]
+    if told:
+        more = f" and {len(told) - NAMES_MAX} more" if len(told) > NAMES_MAX else ""
+        warn(f"variables that were set when {first.id} started are missing now: {', '.join(told[:NAMES_MAX])}{more}")
 
 
 def _frozen(definition: Definition) -> dict[str, str]:

@@ -10,7 +10,6 @@ from typing import Final
 
 from sagactl.cli.options import Common, Form, Progress
 from sagactl.cli.output import colored, json_line, result, said_above, say, warn
-from sagactl.cli.render import json as render_json
 from sagactl.cli.render.human import STDERR_LINES, progress
 from sagactl.cli.render.live import View, possible
 from sagactl.core import events as e
@@ -21,30 +20,40 @@ STILL_S: Final = 60.0
 
 
 @contextlib.contextmanager
-def telling(common: Common, total: int) -> Iterator[Teller]:
-    """Tell of so many sagas: with a live view where a person sits at a terminal, and nothing else writes to it."""
+def telling(common: Common, total: int, *, each: bool = False) -> Iterator[Teller]:
+    """Tell of so many sagas: with a live view where a person sits at a terminal, and nothing else writes to it.
+
+    `each`: those of `run --each`, where stdout has a row for each, and lines are told only if they were asked for.
+    """
     wanted = common.progress is Progress.LIVE or (common.progress is Progress.AUTO and common.human)
     if not wanted or (sys.stdout.isatty() and not common.human) or not possible(sys.stderr):
-        yield Teller(common, total, None)
+        yield Teller(common, total, None, each=each)
         return
     with View(total, colour=colored(sys.stderr)) as view, said_above(view.above):
-        yield Teller(common, total, view)
+        yield Teller(common, total, view, each=each)
 
 
 class Teller:
     """Hears what happens to sagas (wiring.Listener)."""
 
-    def __init__(self, common: Common, total: int, view: View | None, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, common: Common, total: int, view: View | None, now_s: Callable[[], float] = time.time, *,
+        each: bool = False,
+    ) -> None:
         self.view = view
+        self._each, self._events = each, common.form is Form.JSONL and not each
         self._common, self._several, self._now_s = common, total > 1, now_s
         self._lines = not common.quiet and common.progress is not Progress.NONE and (
-            common.form is not Form.JSONL or common.origins["progress"] != "default")
+            common.form is not Form.JSONL or common.origins["progress"] != "default") and (
+            not each or common.verbose or common.progress is Progress.PLAIN)
         self._running: dict[str, Saga] = {}
         self._still: dict[tuple[str, str], float] = {}
 
     def publish(self, saga: Saga, seq: int, event: e.Event) -> None:
         """An event is recorded. With a live view only failures are told in lines, or all with -v."""
-        if self._common.form is Form.JSONL:
+        if self._events:
+            from sagactl.cli.render import json as render_json
+
             json_line(render_json.event(saga.id, seq, event))
         elif self._common.quiet and isinstance(event, e.SagaStarted | e.HolderChanged):
             result(saga.id)
@@ -84,6 +93,8 @@ class Teller:
     def ended(self, saga_id: str) -> None:
         """Nothing more comes of a saga."""
         self._running.pop(saga_id, None)
+        if self._each and self.view is not None:
+            self.view.drop(saga_id)
 
     def _say(self, at_s: float, saga: Saga, text: str) -> None:
         say(f"{time.strftime('%H:%M:%SZ', time.gmtime(at_s))} {saga.id + ' ' if self._several else ''}{text}")

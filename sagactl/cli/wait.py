@@ -11,7 +11,6 @@ from sagactl.cli import driving, wiring
 from sagactl.cli.following import changes
 from sagactl.cli.options import Common, SagaNames
 from sagactl.cli.output import complain, json_rows, result, say
-from sagactl.cli.render import json as render_json
 from sagactl.errors import SagactlError, TimedOutError, UsageError
 from sagactl.journal.listing import Summary
 
@@ -65,6 +64,8 @@ def _tell(common: Common, row: Summary, show: driving.Show) -> None:
     elif common.quiet:
         result(row.id)
     else:
+        from sagactl.cli.render import json as render_json
+
         show(render_json.summary(row, interrupted=False))
 
 

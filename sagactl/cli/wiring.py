@@ -6,38 +6,33 @@ What only a drive or a word needs (anyio, aiosqlite, supervisors) is imported by
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
-import random
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from sagactl.cli.options import grace_s, user_umask
 from sagactl.cli.output import say, warn
-from sagactl.core import events as e
-from sagactl.core.parts import Actor
-from sagactl.core.saga import Saga
 from sagactl.core.states import FINAL
 from sagactl.errors import ConflictError, DamagedError, FencedError, LockedError, SagactlError, StoreError
 from sagactl.execution.evidence import Evidence, masks
-from sagactl.execution.launching import Launched, launch
 from sagactl.execution.processes import boot_id
-from sagactl.journal.reading import Reader, open_reader
-from sagactl.ports import Surroundings
 
 if TYPE_CHECKING:
+    from sagactl.core import events as e
+    from sagactl.core.parts import Actor
+    from sagactl.core.saga import Saga
     from sagactl.engine import Engine
+    from sagactl.execution.launching import Launched
+    from sagactl.journal.reading import Reader
     from sagactl.journal.sqlite import SqliteJournal
+    from sagactl.ports import Surroundings
     from sagactl.signals import Signals
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Turn(NamedTuple):
     """One saga to drive: its lock is taken, then `prepare` gives the saga, its pending events and surroundings."""
 
     id: str
@@ -71,6 +66,11 @@ fare no better.
 @cache
 def me() -> Actor:
     """This process."""
+    import getpass
+    import socket
+
+    from sagactl.core.parts import Actor
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -81,6 +81,8 @@ def me() -> Actor:
 
 def reader(database: Path) -> Reader | None:
     """What the database holds, read-only; None where there is none yet."""
+    from sagactl.journal.reading import open_reader
+
     return open_reader(database)
 
 
@@ -126,6 +128,8 @@ def drive(
     Raises:
         SagactlError: the database can't be opened.
     """
+    from sagactl.execution.launching import launch
+
     first = launch()  # it starts while the rest is being imported
 
     import anyio
@@ -137,6 +141,8 @@ async def _drive(
     database: Path, turns: Iterator[Turn], listener: Listener, first: Launched, jobs: int,
     on_end: Callable[[Turn, Saga | SagactlError], None],
 ) -> Signals:
+    import random
+
     import anyio
     import anyio.lowlevel
 
@@ -190,7 +196,7 @@ async def _ended(database: Path, engine: Engine, turn: Turn) -> Saga | SagactlEr
         instead = turn.otherwise()
     except SagactlError as error:
         return error
-    return instead if isinstance(instead, Saga) else await _ended(database, engine, instead)
+    return await _ended(database, engine, instead) if isinstance(instead, Turn) else instead
 
 
 def _is_of_the_store(ended: Saga | SagactlError) -> bool:
@@ -264,6 +270,7 @@ def fold(database: Path, saga: Saga, *, without_secrets: bool = False) -> None:
     is kept.
     """
     from sagactl.cli.starting import known_secrets
+    from sagactl.journal.reading import Reader
 
     kept, token = Evidence(database), saga.started.token
     try:

@@ -6,7 +6,6 @@ the hash of its text.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -62,6 +61,8 @@ def name_of(event: e.Event) -> str:
 
 def definition_key(definition: Definition) -> str:
     """SHA-256 in hex of a definition's whole canonical text."""
+    import hashlib
+
     return hashlib.sha256(definition.to_json().encode()).hexdigest()
 
 

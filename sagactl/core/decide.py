@@ -17,39 +17,40 @@ from sagactl.core.parts import Attempt, Cause, OpenStep, Reason
 from sagactl.core.saga import Saga, StepView
 from sagactl.core.states import SagaState, StepState
 from sagactl.model import Command, ManualUndo, OnFailure, OnInterrupt, Phase, Step
+from sagactl.plain import Value
 from sagactl.template import show
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Record(Value):
     """Append this event, durably."""
 
     event: e.Event
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Run(Value):
     """This attempt's intent is recorded: see to it that it runs, or find out what became of it. May be given again."""
 
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Stop(Value):
     """End this live attempt: the saga has turned round. May be given again."""
 
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Wait(Value):
     """Nothing to do before this time unless an attempt ends."""
 
     until_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Rest(Value):
     """Nothing to do any more, unless a person says so."""
 
 

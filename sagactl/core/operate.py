@@ -10,7 +10,8 @@ from sagactl.core import events as e
 from sagactl.core.judge import needs_person
 from sagactl.core.parts import Actor, OpenStep, Reason
 from sagactl.core.saga import Saga
-from sagactl.core.states import STEP_TABLE, SagaState, StepState
+from sagactl.core.states import SagaState, StepState
+from sagactl.core.tables import STEP_TABLE
 from sagactl.errors import ConflictError, NotFoundError
 from sagactl.model import Step
 
@@ -32,7 +33,7 @@ WORDS: Mapping[Word, type[e.Declared]] = {
 }
 
 
-SETTLED: Final = "settled by hand"
+SETTLED: Final = "settled by hand: resume goes on"
 """Why a saga is escalated of whose steps none is open any more: it waits for `resume`."""
 
 

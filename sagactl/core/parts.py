@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sagactl.model import Phase
+from sagactl.plain import Value
 
 
 class How(StrEnum):
@@ -50,8 +51,8 @@ class Reason(StrEnum):
     PAST_PIVOT = "past_pivot"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Actor(Value):
     """Who did something: the user and the process, and the boot of the machine that it ran in."""
 
     user: str
@@ -60,8 +61,8 @@ class Actor:
     boot_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Attempt(Value):
     """One try of a command. `number` only grows within a step and phase; `ordinal` counts the present budget, from 1.
 
     A check has the number of the attempt that it `judges`. `cut_by_deadline`: the timeout is the saga's, not its own.
@@ -78,8 +79,8 @@ class Attempt:
     cut_by_deadline: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Ending(Value):
     """What an attempt came to, as seen from outside; judge.py says what it means.
 
     `outputs` are those that were valid, `outputs_error` says what is wrong with the others. `processes_left` are pids
@@ -99,8 +100,8 @@ class Ending:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenStep:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class OpenStep(Value):
     """A step that waits for a person: why, and what they were told to do."""
 
     step: str

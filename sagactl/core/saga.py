@@ -1,6 +1,6 @@
 """A saga as the fold of its journal.
 
-Rule 1: a state changes only by a row of a table (states.py); an event that the tables do not allow raises
+Rule 1: a state changes only by a row of a table (tables.py); an event that the tables do not allow raises
 IllegalTransition. Rule 2: `evolve` keeps beside the states only what events said; it decides nothing.
 """
 
@@ -12,15 +12,16 @@ from typing import Any
 
 from sagactl.core import events as e
 from sagactl.core.parts import Actor, Attempt, Ending, How
-from sagactl.core.states import DONE, SAGA_TABLE, STEP_TABLE, History, SagaState, StepState
+from sagactl.core.states import DONE, SagaState, StepState
+from sagactl.core.tables import SAGA_TABLE, STEP_TABLE, History
 from sagactl.errors import IllegalTransition
 from sagactl.model import Command, Definition, NothingToUndo, Phase, Step
-from sagactl.plain import dumps
+from sagactl.plain import Value, dumps
 from sagactl.template import Reference
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepView:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class StepView(Value):
     """Where a step stands. `live` is the attempt whose intent has no outcome; `last` how its latest command ended.
 
     `spent`, `checks_spent` and `lost` count within the present budget; `lost` those in a row that nobody saw the end
@@ -45,8 +46,8 @@ class StepView:
     problem: e.CompensationFailed | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saga:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Saga(Value):
     """The fold of a journal. Only `replay` and `evolve` make one.
 
     `seq` is the number of its events. `active`: steps whose needs are settled and which are not, in file order of

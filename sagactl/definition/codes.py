@@ -60,4 +60,6 @@ CODES: dict[str, str] = {
     "SG513": "a placeholder of another tool",
     "SG514": "a setting that changes nothing",
     "SG515": "a value that becomes code by way of a variable",
+    "SG516": "a command needs an output that a check does not give",
+    "SG517": "a text that ends at a #",
 }

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from sagactl.definition.code_places import program
 from sagactl.definition.diagnostics import Note, Problem, Source, shown
 from sagactl.definition.graph import before, id_of, named, needs_of, places
 from sagactl.definition.references import output_names
@@ -19,6 +20,11 @@ from sagactl.model import OnFailure, Phase
 
 _USE = re.compile(r"\$\{(?:params\.(?P<param>\w{1,63})|steps\.(?P<step>[\w-]{1,63})\.outputs\.(?P<output>\w{1,63}))")
 _SURE = re.compile(r"\$\{steps\.(?P<step>[\w-]{1,63})\.outputs\.(?P<output>\w{1,63})\}")
+_READERS = frozenset((
+    "true", ":", "test", "[", "[[", "grep", "cmp", "diff", "stat", "ls", "find", "pgrep", "curl", "git", "docker",
+    "kubectl", "psql", "sqlite3",
+))
+"""A check by these programs gives no output, unless it says where to."""
 _KEPT = ";\nfine if `run --each --id-from` makes `${saga.id}` of it: `validate --ignore SG506`"
 
 
@@ -31,6 +37,7 @@ def problems_of_effects(source: Source, root: Node, all_commands: Sequence[Comma
         if order.known:
             yield from _undos(root, step, named(step, place), pivot=order.pivot_before(place))
             yield from _once_past_the_pivot(root, step, place, order, commands)
+    yield from _after_a_check(source, root, order, all_commands)
     yield from _unused(root, order)
 
 
@@ -112,7 +119,47 @@ def _undo_in_doubt(source: Source, step: Node, site: Site, name: str) -> Iterato
             message = f"when {name} is in doubt it may have no `{found['output']}`, and its undo is not run"
             yield Problem(code="SG511", span=span, message=message,
                           help=f"write `{found[0][:-1]}?}}` and let the undo cope with an empty text,\n"
-                               f"or give the step a `check`; or `max_retries`, where its action is safe to repeat")
+                               f"or give the step a `check` that writes the output;\n"
+                               f"or `max_retries`, where its action is safe to repeat")
+
+
+def _after_a_check(
+    source: Source, root: Node, order: _Order, all_commands: Sequence[Commands],
+) -> Iterator[Problem]:
+    """Outputs that commands need, of steps whose check can find the effect and gives no output. An action that is lost
+    without harm (`on_failure: continue`) may need them.
+    """
+    missed = {(id_of(step), output): mended for step, commands in zip(order.steps, all_commands, strict=True)
+              for site in commands if site.phase is Phase.CHECK for output, mended in _not_given_by(step, site)}
+    seen: set[Node] = set()
+    for step, commands in zip(order.steps, all_commands, strict=True) if missed else ():
+        for site in commands:
+            if site.phase is Phase.CHECK or on_failure(root, step) is OnFailure.CONTINUE:
+                continue
+            texts = (*site.run.items, site.cwd, site.settings.get("stdin"), *site.env.values())
+            own = [node for node in texts if node and node not in seen]
+            seen.update(own)  # all commands share what the saga says
+            for node in own:
+                for found in _SURE.finditer(node.string if "${steps." in node.string else ""):
+                    if (found["step"], found["output"]) in missed:
+                        yield Problem(
+                            code="SG516", span=source.finder(node.span, node.string)(found[0], found.start()),
+                            message=f"when its `check` finds the effect, {shown(found['step'])} may have no "
+                                    f"`{found['output']}`, and this is not run",
+                            help=f"{missed[found['step'], found['output']]}; or write `{found[0][:-1]}?}}`\n"
+                                 f"and let the command cope with an empty text")
+
+
+def _not_given_by(step: Node, check: Site) -> Iterator[tuple[str, str]]:
+    """The outputs of a step that its check surely does not give, those printed by the action or all; what mends it."""
+    words = [item.text for item in check.run.items] or check.run.string.split()
+    reads = program(words[0] if words else "") in _READERS and not any("SAGA_OUTPUT_DIR" in word for word in words)
+    outputs = step.under("outputs")
+    for name in output_names(step):
+        if name in outputs and "pointer" in outputs[name].fields:
+            yield name, "let the action write it into a file before it takes effect"
+        elif reads:
+            yield name, f"let the check write it into $SAGA_OUTPUT_DIR/{name}"
 
 
 def _unused(root: Node, order: _Order) -> Iterator[Problem]:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from sagactl.definition.code_places import code_places, past_code, program_places, reads_code_from_stdin
-from sagactl.definition.diagnostics import Problem, Source, shown
+from sagactl.definition.diagnostics import LINE_SHOWN_MAX, Problem, Source, Span, shown
+from sagactl.definition.faults import in_quotes
 from sagactl.definition.param_rules import type_of
 from sagactl.definition.references import output_names
 from sagactl.definition.sites import Commands, Site
@@ -35,6 +36,8 @@ _TEMPLATE_OPTION = re.compile(r"-[fot]|--(?:format|template)")
 _BEFORE_MAX = 2000
 _PLACEHOLDERS_MAX = 200
 """Characters before a placeholder, and placeholders in one text, that are looked at."""
+_CUT = re.compile(r"[ \t]+(#[^\s#][^\r\n]*)")
+"""A comment that may be none: most begin with `# `."""
 _REFERENCE = re.compile(r"\$\{(?:params|steps|saga|env)\.[^{}\n]{0,200}\}")
 _PIPE = re.compile(
     r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|(?<![^\s;])#[^\n]*|\|\||>\|"
@@ -48,10 +51,14 @@ _PIPE = re.compile(
 def problems_of_lint(source: Source, root: Node, all_commands: Sequence[Commands]) -> Iterator[Problem]:
     """References in what interpreters run as code (errors), and warnings about the text of commands."""
     yield from _constants(source, root)
+    described = (root, *root.under("params").values(), *root.under_items("steps"))
+    yield from _cut_short(source, (node.get("description") for node in described))
     yield from _placeholders(source, root.under("env").values())
     for step, commands in zip(root.under_items("steps"), all_commands, strict=True):
         yield from _placeholders(source, step.under("env").values())
+        yield from _cut_short(source, (step.under("undo").get("manual"),))
         for site in commands:
+            yield from _cut_short(source, (site.run, *site.run.items))
             words = [item.text for item in site.run.items]
             if len(words) <= WORDS_MAX:
                 yield from _code(source, site, words)
@@ -138,6 +145,19 @@ def _constants(source: Source, root: Node) -> Iterator[Problem]:
                 span = source.finder(node.span, node.string)(found[0], found.start())
                 yield Problem(code="SG513", span=span, message=f"{shown(found[0])} is text here: nobody replaces it",
                               help="references stand in arguments, `env`, `cwd`, `stdin` and `manual`")
+
+
+def _cut_short(source: Source, texts: Iterable[Node | None]) -> Iterator[Problem]:
+    """Texts without quotes that a `#` ends, as `fixes #12`."""
+    for node in texts:
+        found = _CUT.match(source.text, node.span.end) if node and node.string else None
+        if node and found and source.text[node.span.start] not in "'\"|>":
+            written = source.text[node.span.start : found.end()].rstrip()
+            short = len(written) <= LINE_SHOWN_MAX and written.isprintable()
+            yield Problem(code="SG517", span=Span(start=found.start(1), end=found.end(1)),
+                          message=f"the text ends before {shown(found[1])}, which is a comment to YAML",
+                          help=f"{in_quotes(written) if short else 'put it in quotes'};\n"
+                               "or, if it is one, write a space behind the #")
 
 
 def _references(text: str) -> tuple[Reference, ...]:

@@ -7,7 +7,7 @@ What a word does with its value is for lint.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError
 from typing import Self
@@ -46,7 +46,8 @@ def problems_of_references(source: Source, root: Node, all_commands: Sequence[Co
         undo = step.get("undo")
         if undo and (manual := undo.get("manual")):
             yield from _Checker(source, known, place, own=True).text(
-                manual, "the text of a manual undo", hint="leave it out: a manual undo has no `env` that could read it")
+                manual, "the text of a manual undo",
+                hint=lambda _: "leave it out: a manual undo has no `env` that could read it")
     yield from _overridden(source, root, known)
 
 
@@ -61,7 +62,7 @@ def _overridden(source: Source, root: Node, known: _Known) -> Iterator[Problem]:
             if id(value) not in known.read:
                 yield from checker.variable(name, value)
         if (cwd := holder.get("cwd")) and id(cwd) not in known.read:
-            yield from checker.text(cwd, "`cwd`")
+            yield from checker.folder(cwd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +130,13 @@ class _Checker:
             (self.known.of_step if _NEEDS_A_STEP.search(value.string) else self.known.settled).add(id(value))
             yield from self.variable(name, value)
         if site.cwd:
-            yield from self.text(site.cwd, "`cwd`")
+            yield from self.folder(site.cwd)
         if stdin := site.settings.get("stdin"):
             yield from self.text(stdin, "`stdin`")
+
+    def folder(self, cwd: Node) -> Iterator[Problem]:
+        yield from self.text(cwd, "`cwd`", hint=lambda found: (
+            f'make it a parameter: write ${{params.folder}}, and start with -p folder="${found.env}"'))
 
     def variable(self, name: str, value: Node) -> Iterator[Problem]:
         if FIXED.fullmatch(name):
@@ -139,12 +144,14 @@ class _Checker:
         else:
             yield from self.text(value, "an env value", env=True)
 
-    def text(self, node: Node, what: str, *, env: bool = False, hint: str = "") -> Iterator[Problem]:
-        """References that may stand here but are wrong. `env`: `${env.X}` may too; else `hint` is its help."""
+    def text(
+        self, node: Node, what: str, *, env: bool = False, hint: Callable[[Reference], str] | None = None,
+    ) -> Iterator[Problem]:
+        """References that may stand here but are wrong. `env`: `${env.X}` may too; else `hint` gives its help."""
         for found, span in self.found(node):
             if isinstance(found, Reference) and found.env and not env:
                 yield Problem(code="SG406", span=span, message=f"{what} takes no `${{env.…}}`",
-                              help=hint or self.of_environment(found))
+                              help=(hint or self.of_environment)(found))
             elif isinstance(found, Reference) or not self.known.has(found):
                 yield from self.value(found, span)
 

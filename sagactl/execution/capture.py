@@ -11,11 +11,13 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, AnyStr, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, AnyStr, Final, NamedTuple
 
 from sagactl.execution import record
-from sagactl.model import Output
 from sagactl.plain import dumps
+
+if TYPE_CHECKING:
+    from sagactl.model import Output
 
 OUTPUT_BYTES_MAX: Final = 64 * 1024
 """One output is an argument or a variable of a later command, and a row of the journal."""
@@ -69,7 +71,7 @@ def outputs(folder: Path, declared: Mapping[str, Output], secrets: Mapping[str, 
             problems.append(f"output {name} {error}")
         else:
             values[name] = value
-    undeclared = tuple(masked(name, secrets.values()) for name in _undeclared(folder / "outputs", declared))
+    undeclared = tuple(masked(name, secrets.values()) for name in _undeclared(f"{folder}/outputs", declared))
     return Outputs(values, "; ".join(problems), undeclared)
 
 
@@ -158,7 +160,7 @@ def _text(raw: bytes) -> str:
     return text
 
 
-def _undeclared(folder: Path, declared: Mapping[str, Output]) -> tuple[str, ...]:
+def _undeclared(folder: str, declared: Mapping[str, Output]) -> tuple[str, ...]:
     try:
         names = sorted(os.listdir(folder))
     except OSError:

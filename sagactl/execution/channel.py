@@ -37,13 +37,15 @@ class Supervisor:
         With the request goes which outcomes are `kept`, in the journal, since the one before.
         """
         ended: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
-        self.waiting[request["id"]] = ended
+        identity = request["id"]
+        self.waiting[identity] = ended
         try:
             self.send({**request, "kept": self.kept})
+            del request  # it may be large, and the wait long
             self.kept = []
             return await ended
         finally:
-            del self.waiting[request["id"]]
+            del self.waiting[identity]
 
     def send(self, frame: dict[str, Any]) -> None:
         """Send one frame, whole; what the socket does not take now goes when it does."""

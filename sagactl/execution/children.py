@@ -38,10 +38,10 @@ def spawn(request: dict[str, Any]) -> subprocess.Popen[bytes]:
             os.close(descriptor)
 
 
-def _stdin(folder: str, text: str, opened: list[int]) -> int:
-    """A descriptor to read `text` from: a file without a name, or nothing at all."""
+def _stdin(folder: str, text: str, opened: list[int]) -> int | None:
+    """A descriptor to read `text` from: a file without a name, or None for what we have ourselves, /dev/null."""
     if not text:
-        return subprocess.DEVNULL
+        return None
     path = os.path.join(folder, ".stdin")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     opened.append(descriptor)

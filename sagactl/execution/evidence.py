@@ -19,12 +19,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sagactl.core.parts import Actor
-from sagactl.core.saga import Saga
 from sagactl.errors import LockedError, NotFoundError, StoreError
 from sagactl.execution import capture, record
+
+if TYPE_CHECKING:
+    from sagactl.core.parts import Actor
+    from sagactl.core.saga import Saga
 
 KEPT_BYTES_MAX = 64 * 1024
 """Of each stream of an attempt, its end is kept when a saga is final."""
@@ -144,7 +146,7 @@ class Evidence:
                 known.setdefault(path.name, _attempt(path, masks.get(path.name.split(".")[0], ())))
             _write_whole(folder / record.FOLDED, "".join(json.dumps(line) + "\n" for line in known.values()))
             for path in attempts:
-                shutil.rmtree(path)
+                _remove(path)
         except FileNotFoundError:
             return
         except (OSError, RecursionError) as error:  # folders a thousand deep
@@ -160,6 +162,21 @@ def _size(path: Path) -> int:
 
 def _attempts(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _remove(path: Path) -> None:
+    """Remove the folder of an attempt. Where it holds just what a supervisor makes, nothing in it is looked at."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            for name in (record.NAME, "stdout", "stderr"):
+                os.unlink(name, dir_fd=descriptor)
+            os.rmdir("outputs", dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        path.rmdir()
+        return
+    shutil.rmtree(path)
 
 
 def masks(saga: Saga, secrets: Mapping[str, str] | None) -> dict[str, Sequence[str] | None]:
@@ -180,7 +197,7 @@ def _attempt(path: Path, secrets: Sequence[str] | None) -> dict[str, Any]:
     streams: dict[str, Any] = {}
     capture.mask(path, secrets or ())
     for name in ("stdout", "stderr"):
-        text, streams[f"{name}_bytes"] = _tail(path / name, KEPT_BYTES_MAX, "surrogateescape")
+        text, streams[f"{name}_bytes"] = _tail(f"{path}/{name}", KEPT_BYTES_MAX, "surrogateescape")
         streams[name] = "" if secrets is None else capture.masked(text, secrets)
     return {"attempt": path.name, **slots, **streams}
 
@@ -193,19 +210,19 @@ def tail(path: Path, bytes_max: int) -> str:
         return ""
 
 
-def _tail(path: Path, bytes_max: int, errors: str = "replace") -> tuple[str, int]:
+def _tail(path: str | Path, bytes_max: int, errors: str = "replace") -> tuple[str, int]:
     """The end of a captured stream and the size of the whole. Raises OSError: there is one that can't be read now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            return os.pread(descriptor, bytes_max, max(0, size - bytes_max)).decode("utf-8", errors), size
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        if error.errno in (errno.ENOENT, *record.NO_FILE):
+        if error.errno in (errno.ENOENT, *record.NO_FILE):  # a command may have put something else there
             return "", 0
         raise
-    try:
-        size = os.fstat(descriptor).st_size
-        return os.pread(descriptor, bytes_max, max(0, size - bytes_max)).decode("utf-8", errors), size
-    finally:
-        os.close(descriptor)
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -62,7 +62,7 @@ class SupervisedExecutor:
         if identity in self._stops:
             return Ending(how=How.NEVER_STARTED, ended_s=time.time(), message="the saga turned round before it started")
         try:
-            request = invocation(job, str(folder), str(self._judged(job) / "outputs"))
+            request = invocation(job, str(folder), f"{self._judged(job, folder)}/outputs")
         except MissingValueError as error:
             return Ending(how=How.NOT_STARTED, ended_s=time.time(), message=str(error))
         if attempt_name(job.saga, job.attempt) in self._known(job.saga):
@@ -70,7 +70,9 @@ class SupervisedExecutor:
         who = {"id": identity, "boot": self._boot_id, "umask": self._umask}
         self._keep(job.saga)
         supervisor = self._supervisors.with_room()
-        notice = await supervisor.run({**request, **who})
+        asked = supervisor.run({**request, **who})
+        del request  # as long as the command runs, its environment is the supervisor's alone
+        notice = await asked
         self._told[job.saga.started.token].append((job.attempt, supervisor))
         if notice is not None and notice.get("errno") is not None:
             return self._unclaimed(notice["errno"])
@@ -145,10 +147,10 @@ class SupervisedExecutor:
     def _folder(self, saga: Saga, attempt: Attempt) -> Path:
         return Path(f"{self._evidence.root}/{saga.started.token}/{attempt_name(saga, attempt)}")
 
-    def _judged(self, job: Job) -> Path:
-        """The folder with the outputs: of the attempt itself, or for a check of the attempt that it judges."""
+    def _judged(self, job: Job, folder: Path) -> Path:
+        """The folder with the outputs: `folder`, the attempt's own, or for a check that of what it judges."""
         if job.attempt.phase is not Phase.CHECK:
-            return self._folder(job.saga, job.attempt)
+            return folder
         place = attempt_name(job.saga, job.attempt).split(".")[0]
         phase = Phase.UNDO if Phase.UNDO in job.saga.steps[job.attempt.step].numbers else Phase.ACTION
         return self._evidence.saga_folder(job.saga.started.token) / f"{place}.{phase}.{job.attempt.judges}"
@@ -197,7 +199,8 @@ class SupervisedExecutor:
     def _ending(self, job: Job, found: record.Record, message: str = "") -> Ending:
         """The Ending of a record whose outcome is known: secrets masked, outputs and the end of stderr read."""
         assert found.outcome is not None
-        folder, judged, outcome = self._folder(job.saga, job.attempt), self._judged(job), found.outcome
+        folder, outcome = self._folder(job.saga, job.attempt), found.outcome
+        judged = self._judged(job, folder)
         how, number = _how(outcome), outcome.get("errno")
         # A check writes into the folder of the attempt that it judges.
         written = {folder, judged} if job.secrets else ()

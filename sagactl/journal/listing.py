@@ -18,6 +18,9 @@ from sagactl.journal.rows import RESTORE, SUMMARY_COLUMNS, is_damage, summary_cr
 
 COLUMNS: Final = f"key, crc, {', '.join(SUMMARY_COLUMNS)}"
 
+PIECE_MAX: Final = 1000
+"""So many sagas are read at once where all of them are wanted."""
+
 ENDED: Final = "state IN ('completed', 'compensated', 'abandoned')"
 """As in schema.sql, word for word: only then the index of ends is used. True of every final saga."""
 
@@ -86,6 +89,28 @@ def listed(connection: sqlite3.Connection, wanted: Wanted) -> Listing:
         if not is_damage(error):
             raise
         return _carefully(connection, wanted, error)
+
+
+def piece(connection: sqlite3.Connection, after: int) -> tuple[Listing, int | None]:
+    """The next sagas after that key, the oldest first, and the key to go on after: None, these are the last ones.
+
+    Where they are damaged these are all that are left.
+    """
+    try:
+        question = f"SELECT {COLUMNS} FROM sagas NOT INDEXED WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608
+        rows = [checked(row) for row in connection.execute(question, (after, PIECE_MAX))]
+        if len(rows) == PIECE_MAX:
+            return Listing(tuple(row.summary for row in rows)), rows[-1].key
+        there = connection.execute("SELECT count(*) FROM sagas NOT INDEXED").fetchone()[0]
+        if there != sum(counted(connection).values()):
+            raise DamagedError("the list of all sagas is damaged", hint=RESTORE)
+        return Listing(tuple(row.summary for row in rows)), None
+    except (DamagedError, sqlite3.Error, UnicodeDecodeError) as error:
+        if not is_damage(error):
+            raise
+        rows, damages = _one_by_one(connection, error)
+        rows.sort(key=lambda row: row.key)
+        return Listing(tuple(row.summary for row in rows if row.key > after), tuple(damages)), None
 
 
 def checked(found: Sequence[Any], named: str = "") -> Row:
@@ -183,6 +208,14 @@ def _check(connection: sqlite3.Connection, state: SagaState, trusted: Sequence[R
 
 def _carefully(connection: sqlite3.Connection, wanted: Wanted, error: Exception) -> Listing:
     """The list from all rows that can be read one by one. Whatever the state of a damaged one is, it is told of."""
+    found, damages = _one_by_one(connection, error)
+    rows = [row for row in found if row.summary.state in wanted.states and _meets(connection, row.summary, wanted)]
+    rows.sort(key=lambda row: (row.summary.state not in FINAL, _age(row, wanted)), reverse=True)
+    return Listing(tuple(row.summary for row in rows[:wanted.limit]), tuple(damages))
+
+
+def _one_by_one(connection: sqlite3.Connection, error: Exception) -> tuple[list[Row], list[DamagedError]]:
+    """All rows that can be read one by one, and what is wrong with the others: at the least `error`."""
     found: list[Row] = []
     damages: list[DamagedError] = []
     for key, named in keys(connection).items():
@@ -193,9 +226,7 @@ def _carefully(connection: sqlite3.Connection, wanted: Wanted, error: Exception)
     if not damages:
         damages = [error if isinstance(error, DamagedError) else
                    DamagedError(f"the list of sagas is damaged, and may lack some ({error})", hint=RESTORE)]
-    rows = [row for row in found if row.summary.state in wanted.states and _meets(connection, row.summary, wanted)]
-    rows.sort(key=lambda row: (row.summary.state not in FINAL, _age(row, wanted)), reverse=True)
-    return Listing(tuple(row.summary for row in rows[:wanted.limit]), tuple(damages))
+    return found, damages
 
 
 def _meets(connection: sqlite3.Connection, summary: Summary, wanted: Wanted) -> bool:

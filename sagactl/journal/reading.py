@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
-from sagactl.core.codec import decode
-from sagactl.core.events import Event, SagaStarted
-from sagactl.core.saga import Saga, replay
 from sagactl.core.states import SagaState
 from sagactl.errors import DamagedError, IllegalTransition, NotFoundError, SagactlError, StoreError
 from sagactl.journal import place
-from sagactl.journal.listing import COLUMNS, Listing, Row, Summary, Wanted, checked, counted, listed
+from sagactl.journal.listing import COLUMNS, Listing, Row, Summary, Wanted, checked, counted, listed, piece
 from sagactl.journal.rows import RESTORE, chained, event_crc, explained, unpack
-from sagactl.model import Definition
+
+if TYPE_CHECKING:
+    from sagactl.core.events import Event
+    from sagactl.core.saga import Saga
+    from sagactl.model import Definition
 
 T = TypeVar("T")
 
@@ -66,6 +67,8 @@ class Reader:
 
     def load(self, saga_id: str) -> Saga:
         """The saga as its events make it. Raises as `events` does."""
+        from sagactl.core.saga import replay
+
         events = self.events(saga_id)
         try:
             return replay(event for _, event in events)
@@ -98,6 +101,13 @@ class Reader:
         wanted = Wanted(states=frozenset(SagaState if states is None else states), name_glob=name_glob,
                         since_s=since_s, limit=limit)
         return self.look(lambda connection: listed(connection, wanted))
+
+    def pieces(self) -> Iterator[Listing]:
+        """All sagas, the oldest first, a thousand at a time. Each piece is a look of its own, made when wanted."""
+        after: int | None = 0
+        while after is not None:
+            found, after = self.look(partial(piece, after=after))
+            yield found
 
     def count_by_state(self) -> Mapping[SagaState, int]:
         """How many sagas are in each state, 0 for states that none is in; at once, however many there are.
@@ -190,6 +200,9 @@ def _not_there(connection: sqlite3.Connection, saga_id: str) -> NotFoundError:
 
 
 def _events(connection: sqlite3.Connection, saga_id: str, after: int) -> tuple[tuple[int, Event], ...]:
+    from sagactl.core.codec import decode
+    from sagactl.core.events import SagaStarted
+
     saga, facts = _row(connection, saga_id), []
     rows = connection.execute("SELECT seq, type, data, crc FROM events WHERE saga = ? ORDER BY seq", (saga.key,))
     texts = verified(saga, rows)
@@ -229,6 +242,10 @@ def verified(saga: Row, rows: Iterable[Sequence[Any]]) -> list[tuple[str, str]]:
 
 def _definition(connection: sqlite3.Connection, saga_id: str, key: str) -> Definition:
     """The definition of that hash. Raises DamagedError where its text is not the one; else as its reader does."""
+    from hashlib import sha256
+
+    from sagactl.model import Definition
+
     found = connection.execute("SELECT json FROM definitions WHERE hash = ?", (key,)).fetchone()
     if found is None or sha256(found[0].encode()).hexdigest() != key:
         raise DamagedError(f"saga {saga_id}: its definition is missing or damaged", hint=RESTORE)

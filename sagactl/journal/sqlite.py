@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import aiosqlite
 import anyio
@@ -24,12 +24,14 @@ from sagactl.core.events import Event
 from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
 from sagactl.errors import StoreError
-from sagactl.journal import place, pruning, writing
-from sagactl.journal.listing import Row
+from sagactl.journal import place, writing
 from sagactl.journal.lock import LOCK_WAIT_S, WriteLock
 from sagactl.journal.rows import explained, store_error
 from sagactl.journal.writing import Append, Work
 from sagactl.ports import Request
+
+if TYPE_CHECKING:
+    from sagactl.journal.listing import Row
 
 T = TypeVar("T")
 
@@ -111,6 +113,8 @@ class SqliteJournal:
         Raises:
             StoreError: the journal can't be written; then none of them is gone.
         """
+        from sagactl.journal import pruning
+
         await self._write(partial(pruning.forget, sagas=sagas))
 
     async def shrink(self) -> bool:
@@ -118,6 +122,8 @@ class SqliteJournal:
 
         The file is shorter once the WAL is written back. Raises StoreError.
         """
+        from sagactl.journal import pruning
+
         return await self._write(pruning.shrink)
 
     async def prepare(self) -> None:

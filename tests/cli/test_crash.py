@@ -161,6 +161,25 @@ def test_a_working_folder_that_is_gone_is_an_error_before_anything_is_recorded(t
     assert built.again("events", "t").chatty().exits(0).stdout == before
 
 
+def test_a_secret_that_is_missing_is_told_with_the_saga_that_needs_it(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+secrets: {TOKEN: {env: THE_TOKEN}}
+steps:
+  - {id: a, secrets: [TOKEN], action: exit 1, undo: none, on_failure: pause}
+""")
+    built.env(THE_TOKEN="x").run().chatty().exits(12)
+    said = built.again("resume", "t").stderr("t can't go on: secret TOKEN is missing: $THE_TOKEN is not set").exits(3)
+    assert "set it where sagactl runs, then: sagactl resume t" in said.stderr
+
+
+def test_of_the_variables_that_are_missing_now_a_few_are_named_and_none_of_the_terminal(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: exit 1, undo: none, on_failure: pause}\n")
+    gone = {f"GONE_{number}": "x" for number in range(10)}
+    built.env(**gone, SHLVL="2", TMUX_PANE="%1", OLDPWD="/").run().chatty().exits(12)
+    said = built.again("resume", "t").chatty().exits(12).stderr
+    assert "missing now: GONE_0, GONE_1, GONE_2, GONE_3, GONE_4, GONE_5, GONE_6, GONE_7 and 2 more\n" in said
+
+
 def test_of_three_resumes_at_once_one_works_and_two_say_who_holds_the_saga(tmp_path: Path) -> None:
     built = saga(tmp_path, f"""
 steps:

@@ -395,6 +395,58 @@ def test_a_line_that_is_changed_meanwhile_costs_itself_and_one_more_is_not_run(t
     assert "sagactl: line 3: order can't be an id" in stderr
 
 
+def test_a_line_that_is_given_the_id_of_a_running_saga_costs_itself(tmp_path: Path) -> None:
+    """The second saga changes the file, the fourth lets the first one go."""
+    lines = [*numbered(2), " " * 300_000, {"order": "o3"}, {"order": "o4"}]  # so the last two have not been read then
+    built = saga(tmp_path, """
+params: {order: {type: string}}
+steps:
+  - id: a
+    action: case "$ORDER" in o1) read go < go;; o2) cp changed lines;; o4) echo > go;; esac
+    env: {ORDER: "${params.order}"}
+    undo: none
+""").file("lines", in_lines(*lines)).file("changed", in_lines(*lines).replace("o3", "o1"))
+    built.fifo("go")
+    done = built.args(*SAFE, "--jobs", "2").chatty().exits(3)
+    assert sorted(done.stdout.splitlines()) == ["o1 completed", "o2 completed", "o4 completed"]
+    assert "sagactl: line 4: its id is that of line 1, which is running\n  the file has changed since" in done.stderr
+    assert done.stderr.endswith("4 of 4 lines: 3 completed, 1 invalid\n")
+
+
+STARTED = "o1 a: action started"
+ALL_STARTED = f'{STARTED}: mkdir "running.$ORDER"; echo running.* | wc -w >> peaks …'
+
+
+@pytest.mark.parametrize(("args", "variables", "told", "counted"), [
+    ((), {}, None, True),
+    (("-v",), {}, ALL_STARTED, True),
+    (("--progress", "plain"), {}, STARTED, True),
+    ((), {"SAGACTL_PROGRESS": "plain"}, STARTED, True),
+    (("--progress", "live"), {}, None, True),
+    (("--progress", "none"), {}, None, False),
+    (("--progress", "none", "-v"), {}, None, False),
+    (("-o", "json", "-v"), {}, ALL_STARTED, True),
+    (("-o", "json", "--progress", "plain"), {}, STARTED, True),
+    (("-o", "jsonl", "-v"), {}, None, False),
+    (("-o", "jsonl", "--progress", "plain"), {}, STARTED, True),
+    (("-o", "jsonl", "--progress", "live"), {}, None, True),
+    (("-q", "--progress", "plain"), {}, None, False),
+    (("-q", "-v"), {}, None, False),
+])  # fmt: skip
+def test_lines_for_each_change_are_told_where_they_are_wanted(
+    tmp_path: Path, args: Sequence[str], variables: dict[str, str], told: str | None, *, counted: bool,
+) -> None:
+    built = orders(tmp_path, *numbered(2)).env(**variables)
+    done = built.args(*SAFE, "--jobs", "1", *args).chatty().exits(0)
+    said = [re.sub(r"^[\d:]{8}Z |(?<=\()\d.*", "", line) for line in done.stderr.splitlines()]
+    assert ("2 of 2 lines: 2 completed" in said) is counted
+    assert [line for line in said if line.startswith("o1 a: action started")] == [told] * (told is not None)
+    assert ("o2 b: action succeeded (" in said) is (told is not None)
+    rows = [json.loads(line)["id"] for line in done.stdout.splitlines()] if "jsonl" in args else \
+        [row["id"] for row in done.json] if "json" in args else [line.split()[0] for line in done.stdout.splitlines()]
+    assert rows == ["o1", "o2"]
+
+
 def test_quiet_prints_ids_as_sagas_start_and_nothing_else(tmp_path: Path) -> None:
     built = orders(tmp_path, *numbered(2, kind="wait"))
     with gates(built) as (ready, go):

@@ -25,7 +25,7 @@ import pytest
 from rich.cells import cell_len
 
 from sagactl.cli.render.frames import Look, frame, painted
-from sagactl.cli.render.live import HINTS, View, back, possible
+from sagactl.cli.render.live import FRAME_S, HINTS, View, back, possible
 from sagactl.cli.render.marks import SAGAS, STEPS, lasted
 from sagactl.core import events as e
 from sagactl.core.judge import judge
@@ -82,7 +82,7 @@ def retried() -> Drive:
 
 def test_the_tree_is_that_of_the_design() -> None:
     assert shown(retried(), hint=HINTS[0]) == [
-        "simulated-1  running  16s                                 Ctrl-C pauses safely",
+        "simulated-1  running  16s                                  Ctrl-C stops safely",
         "  ✓ reserve  0.4s  reservation_id=R-881",
         "  ⠼ charge   9s    attempt 2/4  (last: exit 28 after 5.0s)",
         "  · ship",
@@ -335,23 +335,33 @@ def test_times_are_short(seconds: float, text: str) -> None:
 
 def test_a_terminal_that_has_become_narrower_has_broken_long_lines() -> None:
     drawn = [("", 40), ("", 10), ("", 0)]
-    assert back(drawn, 80) == "\x1b[2A\r"
-    assert back(drawn, 20) == "\x1b[3A\r"
-    assert back(drawn[1:2], 80) == "\r"
-    assert back([], 80) == ""
+    assert back(drawn, os.terminal_size((80, 24)), clear=False) == "\r\x1b[2A"
+    assert back(drawn, os.terminal_size((20, 24)), clear=False) == "\r\x1b[3A"
+    assert back(drawn[1:2], os.terminal_size((80, 24)), clear=False) == "\r"
+    assert back(drawn[1:], os.terminal_size((80, 24)), clear=True) == "\r\x1b[K\x1b[1A\x1b[K"
+    assert back(drawn[1:], os.terminal_size((80, 1)), clear=True) == "\r\x1b[K\x1b[1A\x1b[K"
+    assert back(drawn[:1], os.terminal_size((20, 1)), clear=True) == "\r\x1b[K\x1b[1A\x1b[K\n"
+    assert back([], os.terminal_size((80, 24)), clear=True) == ""
 
 
 # A terminal.
 
 
 class Screen:
-    """What a terminal shows and has shown: no wrapping, no end below. What it does not know is an error."""
+    """What a terminal shows and has shown. What it does not know is an error.
+
+    It is as wide and as high as it gets, until `resize` makes it a terminal as tmux is one: rows that have become too
+    long are broken, those that were broken are joined, and what has no room is above the first row, where the cursor
+    does not get. `broken`: for each row whether it goes on in the next one.
+    `kept` is what tmux keeps: who clears the screen as a whole, from its first cell on, moves it above.
+    """
 
     TOKEN = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|([\r\n])|([^\x00-\x1f\x7f-\x9f]+)|(.)", re.DOTALL)
 
     def __init__(self) -> None:
-        self.rows, self.x, self.y, self.wraps, self.coloured = [""], 0, 0, True, False
-        self.rest = b""
+        self.rows, self.broken, self.x, self.y, self.wraps, self.coloured = [""], [False], 0, 0, True, False
+        self.columns = self.lines = sys.maxsize
+        self.rest, self.kept = b"", ""
 
     def feed(self, data: bytes) -> None:
         data = self.rest + data
@@ -364,23 +374,44 @@ class Screen:
             assert not unknown, ascii(unknown)
             if letter:
                 self.control(number, letter)
+            elif moved == "\r":
+                self.x = 0
             elif moved:
-                self.x, self.y = (0, self.y) if moved == "\r" else (self.x, self.y + 1)
-                self.rows += [""] * (self.y - len(self.rows) + 1)
+                self.down()
             else:
-                row = self.rows[self.y].ljust(self.x)
-                self.rows[self.y] = row[:self.x] + printed + row[self.x + len(printed):]
-                self.x += len(printed)
+                self.put(printed)
+
+    def put(self, text: str) -> None:
+        while text:
+            if self.x >= self.columns and self.wraps:
+                self.broken[self.y] = True
+                self.down()
+                self.x = 0
+            self.x = min(self.x, self.columns - 1)
+            piece, text = text[:self.columns - self.x], text[self.columns - self.x:]
+            row = self.rows[self.y].ljust(self.x)
+            self.rows[self.y] = row[:self.x] + piece + row[self.x + len(piece):]
+            self.x += len(piece)
+
+    def down(self) -> None:
+        self.y += 1
+        if self.y == len(self.rows):
+            self.rows.append("")
+            self.broken.append(False)
 
     def control(self, number: str, letter: str) -> None:
         match letter:
             case "A":
-                self.y -= int(number)
-                assert self.y >= 0
+                assert int(number) <= self.y or self.lines < sys.maxsize
+                self.y = max(self.y - int(number), len(self.rows) - self.lines, 0)
             case "K":
+                assert self.x < self.columns  # some clear the last cell then
                 self.rows[self.y] = self.rows[self.y][:self.x]
+                self.broken[self.y] &= self.x > 0
             case "J":
+                self.kept += self.text if (self.x, self.y) == (0, 0) else ""
                 self.rows[self.y:] = [self.rows[self.y][:self.x]]
+                self.broken[self.y:] = [False]
             case "m":
                 self.coloured = True
             case "h" | "l":
@@ -389,9 +420,15 @@ class Screen:
             case _:
                 raise AssertionError(number + letter)
 
-    def break_at(self, columns: int) -> None:
-        """The terminal has become so narrow; the cursor is in the last row."""
-        self.rows = [row[i:i + columns] for row in self.rows for i in range(0, max(1, len(row)), columns)]
+    def resize(self, columns: int, lines: int = sys.maxsize) -> None:
+        """The cursor is in the last row, behind its text, and stays there."""
+        self.columns, self.lines, whole = columns, lines, [""]
+        for row, broken in zip(self.rows, self.broken, strict=True):
+            whole[-1] += row
+            whole += [] if broken else [""]
+        pieces = [[line[i:i + columns] for i in range(0, max(1, len(line)), columns)] for line in whole[:-1]]
+        self.rows = [piece for line in pieces for piece in line]
+        self.broken = [not last for line in pieces for last in [False] * (len(line) - 1) + [True]]
         self.x, self.y = len(self.rows[-1]), len(self.rows) - 1
 
     @property
@@ -492,7 +529,7 @@ def test_the_tree_stays_and_what_is_said_stands_above_it(terminal: Terminal) -> 
         with View(1, colour=True, stream=stream, now_s=lambda: drive.now_s) as view:
             view.above("before anything is drawn\n")
             tell(view, drive)
-            terminal.until(lambda text: "Ctrl-C pauses safely" in text)
+            terminal.until(lambda text: "Ctrl-C stops safely" in text)
             view.above("a warning\n")
             view.above("of two lines\n")
             terminal.until(lambda text: "two lines\nsimulated-1  running" in text and text.endswith("notify"))
@@ -511,6 +548,18 @@ def test_the_tree_stays_and_what_is_said_stands_above_it(terminal: Terminal) -> 
     ]
     assert terminal.screen.wraps
     assert terminal.screen.coloured
+
+
+def test_tmux_keeps_no_frame_when_something_is_said_above_a_view_in_the_first_line(terminal: Terminal) -> None:
+    drive = order()
+    with terminal.stream() as stream, View(1, colour=False, stream=stream, now_s=lambda: drive.now_s) as view:
+        tell(view, drive)
+        terminal.until(lambda text: text.startswith("simulated-1  running"))
+        view.above("a warning that is longer than the first line of the view, whose end must not stay behind\nand\n")
+        terminal.until(lambda text: text.startswith("a warning"))
+    terminal.to_the_end()
+    assert terminal.screen.kept == ""
+    assert re.match(r"a warning .* behind\nand\nsimulated-1  interrupted  0s\n  ✓ reserve ", terminal.text)
 
 
 def test_the_view_ends_as_well_after_an_exception(terminal: Terminal) -> None:
@@ -550,7 +599,6 @@ def test_a_frame_that_is_as_the_one_before_is_not_written_again(terminal: Termin
             asked.acquire(timeout=WAIT_S)
     terminal.to_the_end()
     assert terminal.raw.count(b"simulated-1") == 2  # the first and the last
-    assert terminal.raw.count(b"\x1b[?7lsimulated-1") == 2  # where widths are other than we think, it is cut and not wrapped
 
 
 def test_the_tree_follows_the_size_of_the_terminal(terminal: Terminal) -> None:
@@ -561,16 +609,95 @@ def test_the_tree_follows_the_size_of_the_terminal(terminal: Terminal) -> None:
         terminal.size(80, 7)
         terminal.until(lambda text: "· 35 more" in text)
         assert terminal.text.count("\n") == 5
-        terminal.size(20, 7)
-        terminal.screen.break_at(20)
-        terminal.until(lambda text: text.count("\n") == 5)
+        terminal.size(20, 16)
+        terminal.screen.resize(20)
+        terminal.until(lambda text: text.count("\n") == 14)
         assert "Ctrl-C" not in terminal.text
         terminal.size(100, 60)
         terminal.until(lambda text: text.endswith("s49"))
         terminal.size(0, 0)  # some do not know theirs; then it is taken for one of 80 by 24
-        terminal.screen.break_at(80)
+        terminal.screen.resize(80)
         terminal.until(lambda text: "· 18 more" in text)
     assert terminal.to_the_end().count("simulated-1") == 1
+
+
+def test_what_is_said_at_a_new_size_stays_and_no_frame_does(terminal: Terminal) -> None:
+    drive = retried()
+    with terminal.stream() as stream, View(1, colour=False, stream=stream, now_s=lambda: drive.now_s) as view:
+        view.above("before\n")
+        tell(view, drive)
+        terminal.until(lambda text: text.endswith("notify"))
+        for columns in (30, 60, 20, 90):
+            terminal.screen.resize(columns)  # a terminal breaks and joins first, and tells then
+            terminal.size(columns, 24)
+            view.above(f"{'x' * columns}\nsaid at {columns}\n")
+            wanted = re.compile(rf"said at {columns}\nsim.*notify$", re.DOTALL)
+            terminal.until(wanted.search)
+        terminal.screen.resize(100)
+    assert terminal.to_the_end().splitlines() == [
+        "before", *(line for columns in (30, 60, 20, 90) for line in ("x" * columns, f"said at {columns}")),
+        "simulated-1  interrupted  16s",
+        "  ✓ reserve  0.4s  reservation_id=R-881",
+        "  ! charge         the action has no outcome yet",
+        "  · ship",
+        "  · notify",
+    ]
+
+
+def test_a_frame_for_more_columns_than_there_are_by_now_is_broken_and_costs_no_line_above_it(terminal: Terminal) -> None:
+    drive = retried()
+    terminal.screen.resize(20)  # and we still believe that there are 80
+    with terminal.stream() as stream, View(1, colour=False, stream=stream, now_s=lambda: drive.now_s) as view:
+        view.above("1\n2\n3\n4\n5\n")
+        tell(view, drive)
+        terminal.until(lambda text: text.endswith("notify"))
+        terminal.size(20, 24)
+        terminal.until(lambda text: "simulat…" in text and text.endswith("notify"))
+    assert terminal.to_the_end().startswith("1\n2\n3\n4\n5\nsimulat…  interrup…\n  ✓ reserve")
+
+
+def test_what_is_said_does_not_go_on_in_a_row_that_the_terminal_has_pushed_above_its_first(terminal: Terminal) -> None:
+    drive = retried()
+    with terminal.stream() as stream, View(1, colour=False, stream=stream, now_s=lambda: drive.now_s) as view:
+        tell(view, drive)
+        terminal.until(lambda text: text.endswith("notify"))
+        terminal.screen.resize(20, 4)  # the first row goes on from the one above it
+        assert terminal.screen.broken[-5]
+        terminal.size(20, 4)
+        view.above("said\n")
+        terminal.until(lambda text: "said\nsim" in text)
+        terminal.screen.resize(100)
+    assert "\nsaid\nsimul" in terminal.to_the_end()
+
+
+def test_nothing_is_drawn_until_a_new_size_stands(terminal: Terminal) -> None:
+    drawn_s: list[float] = []
+    drive = retried()
+
+    def now_s() -> float:
+        drawn_s.append(time.monotonic())
+        if len(drawn_s) == 1:
+            terminal.size(20, 24)
+        return drive.now_s
+
+    terminal.screen.resize(20)
+    with terminal.stream() as stream, View(1, colour=False, stream=stream, now_s=now_s) as view:
+        tell(view, drive)
+        terminal.until(lambda text: text.startswith("simulat…"))
+    terminal.to_the_end()
+    assert drawn_s[1] - drawn_s[0] >= 2 * FRAME_S
+
+
+def test_what_terminals_disagree_about_is_cut_and_not_broken(terminal: Terminal) -> None:
+    drive = order()
+    ends(drive.at(1), "charge", 1, message="no ☂")
+    with terminal.stream() as stream, View(1, colour=False, stream=stream, now_s=lambda: drive.now_s) as view:
+        tell(view, drive)
+    terminal.to_the_end()
+    cut = re.findall(r"\x1b\[\?7l([^\x1b]*)\x1b\[\?7h", terminal.raw.decode())
+    assert cut
+    assert all("no ☂" in line for line in cut)
+    assert "☂" not in re.sub(r"\x1b\[\?7l.*?\x1b\[\?7h", "", terminal.raw.decode())
 
 
 def test_an_encoding_without_our_symbols_gets_ascii(terminal: Terminal) -> None:
@@ -699,7 +826,7 @@ def test_a_run_leaves_its_tree_and_the_one_sentence_last(tmp_path: Path, termina
     built = slow(tmp_path)
     process = drawn(built, terminal, "run", "saga.yaml", "--id", "t")
     (tmp_path / "ready").read_text()
-    terminal.until(lambda text: re.search(r"^t  running  \ds +Ctrl-C pauses safely\n  ✓ a  .*\n  [⠋-⠿] b ", text, re.MULTILINE))
+    terminal.until(lambda text: re.search(r"^t  running  \ds +Ctrl-C stops safely\n  ✓ a  .*\n  [⠋-⠿] b ", text, re.MULTILINE))
     (tmp_path / "go").write_text("money\n")
     text = terminal.to_the_end()
     assert process.wait(WAIT_S) == 10
@@ -750,6 +877,32 @@ def test_a_terminal_that_hangs_up_stops_no_command(tmp_path: Path, terminal: Ter
     assert states(built.inspect())["b"] == "failed"
 
 
+def test_the_sagas_of_each_have_a_line_while_they_run_and_are_counted_then(tmp_path: Path, terminal: Terminal) -> None:
+    built = saga(tmp_path, EACH).file("lines", "".join(f'{{"kind": "{kind}"}}\n' for kind in ("good", "bad", "wait", "last")))
+    built.fifo("ready"), built.fifo("go")
+    process = drawn(built, terminal, "run", "saga.yaml", "--each", "lines", "--id-from", "kind", "--jobs", "1")
+    (tmp_path / "ready").read_text()
+    header = "4 sagas  1 running, 1 completed, 1 compensated, 1 waiting"
+    text = terminal.until(lambda text: re.search(rf"^{header} .*\n  . wait .* 0/1 done  a$", text, re.MULTILINE))
+    assert "\n  ✓ good" not in text
+    assert re.search(r"^good completed\n(.*\n)*bad compensated: a: exit 1.*\nbad compensated\n4 sagas", text, re.MULTILINE)
+    (tmp_path / "go").write_text("go\n")
+    text = terminal.to_the_end()
+    assert process.wait(WAIT_S) == 10
+    assert text.endswith("last completed\n4 sagas  3 completed, 1 compensated\n4 of 4 lines: 1 compensated, 3 completed\n")
+    assert text.count("sagas  ") == 1
+
+
+EACH = """
+params: {kind: {type: string}}
+steps:
+  - id: a
+    env: {KIND: "${params.kind}"}
+    action: 'if [ "$KIND" = wait ]; then echo > ready; read go < go; fi; [ "$KIND" != bad ]'
+    undo: none
+"""
+
+
 def test_several_sagas_have_a_line_each(tmp_path: Path, terminal: Terminal) -> None:
     built = slow(tmp_path)
     for name in ("x", "y"):
@@ -782,6 +935,21 @@ def test_the_view_is_drawn_where_it_is_wanted(
     text = terminal.to_the_end()
     assert process.wait(WAIT_S) == 0
     assert ("\n  ✓ a  " in text) is live
+    assert (b"\x1b" in terminal.raw) is live
+
+
+@pytest.mark.parametrize(("args", "live"), [
+    ((), True), (("--progress", "live"), True), (("--progress", "plain"), False), (("--progress", "none"), False),
+    (("-q",), False), (("--json", "--progress", "live"), False),
+])
+def test_the_view_of_each_is_drawn_where_it_is_wanted(
+    tmp_path: Path, terminal: Terminal, args: Sequence[str], *, live: bool,
+) -> None:
+    built = saga(tmp_path, QUICK).file("lines", "{}\n{}\n")
+    process = drawn(built, terminal, "run", "saga.yaml", "--each", "lines", *args)
+    text = terminal.to_the_end()
+    assert process.wait(WAIT_S) == 0
+    assert ("2 sagas  2 completed\n" in text) is live
     assert (b"\x1b" in terminal.raw) is live
 
 

@@ -28,7 +28,20 @@ def test_a_step_a_phase_and_an_attempt_can_be_chosen(tmp_path: Path) -> None:
     built.again("logs", "t", "charge", "--attempt", "2").stdout("charge #2 ! no card\n").exits(0)
     built.again("logs", "t", "--phase", "undo").stdout("reserve undo | released\n").exits(0)
     built.again("logs", "t", "ship").stderr("t has no step ship").exits(4)
-    built.again("logs", "t", "charge", "--phase", "check").stderr("nothing was printed").exits(0)
+    built.again("logs", "t", "charge", "--phase", "check").stderr(
+        "t has no attempt charge check\n  there are: charge action #1 to #2\n").exits(4)
+    built.again("logs", "t", "--attempt", "3").stderr(
+        "t has no attempt #3\n  there are: reserve action #1, charge action #1 to #2, reserve undo #1\n").exits(4)
+    built.again("logs", "t", "--attempt", "3", "--json").stderr('"error": "not_found"').exits(4)
+
+
+def test_a_step_that_has_not_run_is_told_from_one_that_printed_nothing(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: a, action: exit 1, undo: none}\n"
+                           "  - {id: b, action: echo b, undo: none}\n")
+    built.run().chatty().exits(10)
+    built.again("logs", "t", "a").stderr("nothing was printed").exits(0)
+    for more in ((), ("-f",)):
+        built.again("logs", "t", "b", *more).stderr("t has no attempt b\n  there are: a action #1\n").exits(4)
 
 
 def test_json_has_a_line_for_each(tmp_path: Path) -> None:

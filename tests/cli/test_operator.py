@@ -7,9 +7,11 @@ import os
 import re
 import signal
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.harness import Saga, saga, states
 from tests.journal.test_damage import tamper
@@ -182,6 +184,33 @@ def test_list_says_what_waits_for_a_person_and_can_exit_with_it(tmp_path: Path) 
     built.again("list", "--exit-code", "-q").stdout("t\ng\n").exits(11)
 
 
+def test_the_last_column_of_list_is_cut_to_the_width_of_a_terminal_and_never_in_a_pipe(tmp_path: Path) -> None:
+    by_hand = "{manual: '" + "世界 is to be called. " * 9 + "'}"
+    built = saga(tmp_path, f'steps: [{{id: a, action: "true", undo: {by_hand}}}, {{id: b, action: "false", needs: [a]}}]')
+    built.env(PYTHONUTF8="1", COLUMNS="").run().chatty().exits(11)
+
+    def shown(columns: int) -> list[str]:
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(ours, (24, columns))
+        process = built.start("list", "--color", "never", stdout=theirs)
+        process.communicate(timeout=30)
+        text = os.read(ours, 4096).decode()
+        os.close(ours)
+        os.close(theirs)
+        return re.sub(r"\d+s ago +", "0s ago   ", text).splitlines()
+
+    head, line = re.sub(r"\d+s ago +", "0s ago   ", built.again("list").chatty().exits(0).stdout).splitlines()
+    assert cell_len(line) > 200
+    assert shown(400) == [head, line]
+    assert shown(20) == [head, line[:head.index("WHY")] + "…"]  # there is no room for it at all
+    for columns in (80, 81, 82, 83):
+        same, cut = shown(columns)
+        assert same == head
+        assert cut.endswith("…")
+        assert line.startswith(cut[:-1])
+        assert columns - 2 <= cell_len(cut) <= columns
+
+
 def test_events_are_json_lines_after_a_number(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: none}\n")
     built.run().chatty().exits(0)
@@ -288,9 +317,13 @@ DOUBTFUL = """steps:
 """
 
 
-@pytest.mark.parametrize(("word", "way"), [("kept", "takes back what else there is"), ("landed", "goes on forward")])
-def test_resolve_says_which_way_a_resume_would_go(tmp_path: Path, word: str, way: str) -> None:
-    built = saga(tmp_path, DOUBTFUL)
+@pytest.mark.parametrize(("word", "more", "way"), [
+    ("kept", "", "takes back what else there is"),
+    ("landed", "", "ends it as completed: nothing is left to run"),
+    ("landed", "  - {id: three, action: 'true', undo: none}\n", "goes on forward"),
+])
+def test_resolve_says_which_way_a_resume_would_go(tmp_path: Path, word: str, more: str, way: str) -> None:
+    built = saga(tmp_path, DOUBTFUL + more)
     shown = built.run().chatty().exits(11).stderr
     assert "sagactl resolve t --step two" in shown
     assert "sagactl compensate t" in shown
@@ -298,7 +331,7 @@ def test_resolve_says_which_way_a_resume_would_go(tmp_path: Path, word: str, way
     built.again("resume", "t").stderr("can't go on while two is in doubt").exits(5)
     said = built.again("resolve", "t", "--step", "two", "--as", word, "--reason", "seen").chatty().exits(0).stderr
     assert f"sagactl resume t    {way}" in said
-    assert "settled by hand" in built.again("list").chatty().exits(0).stdout
+    assert "settled by hand: resume goes on" in built.again("list").chatty().exits(0).stdout
 
 
 def test_an_undo_by_hand_is_not_tried_again_by_a_resume(tmp_path: Path) -> None:
@@ -366,7 +399,12 @@ def test_nobody_speaks_on_a_step_whose_processes_are_still_at_work(tmp_path: Pat
     """The supervisor and the command are killed; what the command has started lives on, and nobody looks after it."""
     built = saga(tmp_path, """
 steps:
-  - {id: a, action: "sleep 300 & echo $PPID $$ $! > pids; wait", undo: echo undo >> log, on_interrupt: escalate}
+  - id: a
+    action: |
+      until grep -aq ticks "$SAGA_OUTPUT_DIR/../record"; do sleep 0.01; done  # its pid is recorded
+      sleep 300 & echo $PPID $$ $! > pids; wait
+    undo: echo undo >> log
+    on_interrupt: escalate
 """)
     built.fifo("pids")
     process = built.start("run", "saga.yaml", "--id", "t")
@@ -390,3 +428,25 @@ steps:
     built.again("compensate", "t", "--yes").stderr("what was at work then has ended since").exits(5)
     built.again("resolve", "t", "--step", "a", "--as", "landed", "--reason", "seen").chatty().exits(0)
     built.again("compensate", "t", "--yes").chatty().file_after("log", "undo\n").exits(0)
+
+
+@pytest.mark.parametrize(("args", "code", "said", "log"), [
+    (("resume",), 11, "order-1 escalated\n", "undo\n"), (("compensate", "--yes"), 11, "order-1 escalated\n", "undo\n"),
+    (("wait",), 11, "order-1 escalated\n", None), (("compensate", "--dry-run", "-q"), 0, "order-1\n", None),
+])
+def test_a_saga_that_is_named_several_times_is_done_once_and_told_once(
+    tmp_path: Path, args: tuple[str, ...], code: int, said: str, log: str | None,
+) -> None:
+    built = saga(tmp_path, """
+steps:
+  - {id: a, action: "true", undo: {run: echo undo >> log; exit 1, max_retries: 0}}
+  - {id: b, action: exit 1, undo: none}
+""")
+    built.args("run", "saga.yaml", "--id", "order-1").chatty().exits(11)
+    (tmp_path / "log").unlink()
+    done = built.again(*args, "order-1", "@last", "ord", "-", "order-1").stdin("order-1\norder\n").chatty().file_after(
+        "log", log).exits(code)
+    assert done.stdout == said
+    assert done.stderr.count("order-1 escalated: ") == int(log is not None)
+    done = built.again(*args, "nobody", "nobody").chatty().exits(4)
+    assert done.stderr.count("no saga nobody") == 1

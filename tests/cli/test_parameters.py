@@ -231,3 +231,16 @@ def test_nobody_is_asked_who_does_not_want_to_be_or_whose_other_parameters_are_w
 def test_without_a_terminal_nobody_is_asked(tmp_path: Path) -> None:
     built = saga(tmp_path, ONE.format(rule="")).run().stdin("typed\n").stderr("x is missing")
     assert not re.search("a string:", built.exits(3).stderr)
+
+
+@pytest.mark.parametrize(("args", "said"), [
+    (("run", "saga.yaml", "x=1"), "unexpected argument: x=1\n  a parameter is given with -p x=1\n"),
+    (("plan", "saga.yaml", "x=a b", "more"), "unexpected arguments: x=a b more\n  a parameter is given with -p 'x=a b'\n"),
+    (("run", "saga.yaml", "more"), "unexpected argument: more\n  "),
+    (("list", "x=1"), "unexpected argument: x=1\n  "),
+])  # fmt: skip
+def test_an_argument_too_many_is_told_and_what_it_may_have_been_meant_for(tmp_path: Path, args: tuple[str, ...], said: str) -> None:
+    done = saga(tmp_path, ONE.format(rule="")).args(*args).stderr(said).exits(2)
+    assert ("-p " in done.stderr) is ("-p " in said)
+    assert ("--help shows what it takes" in done.stderr) is ("-p " not in said)
+    assert not (tmp_path / "state").exists()

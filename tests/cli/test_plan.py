@@ -117,11 +117,15 @@ If a step fails, or ends in doubt (timed out, ended by a signal, without its out
    flight fails     compensated: undo hotel
    flight in doubt  compensated: undo hotel, flight
    hotel fails      compensated: undo hotel, flight
-   hotel in doubt   compensated: undo hotel, flight
+   hotel in doubt   if the check finds the effect, the saga goes on; else as when it fails
    pay fails        compensated: undo hotel, flight
    pay in doubt     escalated: nothing is undone; flight, hotel, pay stay (a person decides)
    tell fails       the saga goes on without it
    tell in doubt    the saga goes on without it
+If a step is lost (its supervisor or the machine died, or Ctrl-C twice), as `on_interrupt` says:
+   flight, pay: it is repeated
+   hotel: if the check finds the effect, the saga goes on; if none, it is repeated; else escalated (exit 11)
+   tell: escalated (exit 11)
 This is the most there is to undo: steps at the same time may not have started when another one fails.
 """
 
@@ -145,8 +149,9 @@ def test_a_plan_in_json_is_one_object_with_every_word_as_it_would_be_executed(tm
     assert (hotel["action"]["secrets"], hotel["action"]["env"], hotel["action"]["cwd"]) == (["TOKEN"], ["FAIL"], str(tmp_path))
     assert pay["undo"] == {"manual": "Call the bank about ${steps.flight.outputs.booking} in a b\n'."}
     assert (pay["action"]["delays_are_most"], tell["undo"], tell["on_failure"]) == (True, "none", "continue")
-    assert plan["failures"][4] == {
-        "step": "pay", "fate": "failed", "ends": "compensated", "undone": ["hotel", "flight"], "stays": [],
+    assert next(each for each in plan["failures"] if each["step"] == "pay") == {
+        "step": "pay", "fate": "failed", "check": None, "ends": "compensated", "becomes": "failed",
+        "undone": ["hotel", "flight"], "stays": [],
     }  # fmt: skip
 
 
@@ -187,9 +192,28 @@ def test_what_is_foreseen_of_a_failure_is_what_a_real_run_comes_to(tmp_path: Pat
     ]  # fmt: skip
 
 
-def driven(definition: Definition, name: str, how: How) -> tuple[View, list[str]]:
+CHECKED = """
+defaults: {retry_delay: 10ms}
+steps:
+  - {id: a, action: [touch, a], undo: echo a >> log}
+  - {id: late, action: 'echo x > late; sleep 30', timeout: 300ms, check: "CHECK", undo: echo late >> log}
+"""
+
+
+@pytest.mark.parametrize("check", ["true", "false", "exit 2"])
+def test_what_is_foreseen_of_a_step_in_doubt_is_what_its_check_makes_of_it(tmp_path: Path, check: str) -> None:
+    built = saga(tmp_path, CHECKED.replace("CHECK", check)).file("log", "")
+    plan = built.args("plan", "saga.yaml", "--json").chatty().exits(0).json
+    answer = {"true": "effect_found", "false": "effect_absent", "exit 2": "inconclusive"}[check]
+    told, = [each for each in plan["failures"] if (each["step"], each["fate"], each["check"]) == ("late", "in_doubt", answer)]
+    code = built.again("run", "saga.yaml", "--id", "x").chatty().finished().code
+    assert code == {"running": 0, "compensated": 10}[told["ends"]]
+    assert (tmp_path / "log").read_text().split() == told["undone"] == {"true": [], "false": ["a"]}.get(check, ["late", "a"])
+
+
+def driven(definition: Definition, name: str, how: How, answer: foresight.Answer | None) -> tuple[View, list[str]]:
     """The saga driven to its rest, attempt by attempt: all ends well but this step's action, which ends last and always
-    so. And the steps whose undo succeeded, in order.
+    so, and its check says `answer`. One that is lost is so once. And the steps whose undo succeeded, in order.
     """
     saga, now_s = replay([replace(started(*definition.steps), definition=definition)]), 0.0
     undone: list[str] = []
@@ -201,9 +225,11 @@ def driven(definition: Definition, name: str, how: How) -> tuple[View, list[str]
             events: list[e.Event] = records
         elif live:
             attempt = (others or live)[0]
-            ending = Ending(how=How.EXITED, exit_status=2 if attempt.phase is Phase.CHECK else 0, ended_s=now_s)
+            status = list(foresight.Answer).index(answer) if answer and attempt.phase is Phase.CHECK else 0
+            well = bool(others) or (how is How.LOST and attempt.number > 1)
             bad = Ending(how=how, exit_status=1 if how is How.EXITED else None, ended_s=now_s)
-            events = [judge(saga, attempt, ending if others else bad, at_s=now_s, draw=0.5)]
+            ending = Ending(how=How.EXITED, exit_status=status, ended_s=now_s) if well else bad
+            events = [judge(saga, attempt, ending, at_s=now_s, draw=0.5)]
         elif waits := [each.until_s for each in effects if isinstance(each, Wait)]:
             now_s = min(waits)
             continue
@@ -221,10 +247,15 @@ def test_what_is_foreseen_is_what_the_whole_protocol_comes_to(seed: int) -> None
     for _ in range(12):
         definition = replace(random_definition(rng).definition, timeout_s=None)
         for told in foresight.outcomes(definition, {}):
-            how = How.EXITED if told.fate is foresight.Fate.FAILED else How.TIMED_OUT
-            view, undone = driven(definition, told.step, how)
+            how = {"failed": How.EXITED, "in_doubt": How.TIMED_OUT, "lost": How.LOST}[told.fate]
+            view, undone = driven(definition, told.step, how, told.check)
             ends = SagaState.RUNNING if view.state is SagaState.COMPLETED else view.state
             assert (told.ends, told.undone) == (ends, tuple(undone)), told
+            if how is How.LOST:
+                repeated = view.steps[told.step].numbers[Phase.ACTION] > 1
+                assert (told.becomes is StepState.EXECUTING) == repeated, told
+            elif ends is SagaState.RUNNING:
+                assert told.becomes is view.steps[told.step].state, told
             if ends is not SagaState.RUNNING:
                 standing = (StepState.COMMITTED, StepState.IN_DOUBT, StepState.COMPENSATION_FAILED)
                 kept = {each for each, step in view.steps.items() if step.state in standing}
@@ -235,7 +266,7 @@ def test_a_step_in_doubt_whose_undo_needs_an_output_of_it_may_stay(tmp_path: Pat
     plan = saga(tmp_path, """
 steps: [{id: a, action: [x], outputs: [o], undo: [y, "--o=${steps.a.outputs.o}"]}, {id: b, action: [x], undo: none}]
 """).args("plan", "saga.yaml", "--json").chatty().exits(0).json
-    failed, in_doubt, after, _ = plan["failures"]
+    failed, in_doubt, _, after, *_ = plan["failures"]
     assert failed["stays"] == []
     assert (in_doubt["ends"], in_doubt["undone"]) == ("escalated", [])
     assert [(each["step"], each["why"]) for each in in_doubt["stays"]] == [("a", "no_value")]
@@ -246,7 +277,8 @@ def test_what_a_step_in_doubt_may_leave_is_not_said_of_it_when_it_has_committed(
     step = "{{id: {0}, needs: [], action: [x], outputs: [o], undo: [y, '--o=${{steps.{0}.outputs.o}}']}}"
     told = foresight.outcomes(loaded(f"saga: s\nsteps: [{step.format('a')}, {step.format('b')}]"), {})
     assert [(each.step, each.undone, [stays.step for stays in each.stays]) for each in told] == [
-        ("a", ("b",), []), ("a", ("b",), ["a"]), ("b", ("a",), []), ("b", ("a",), ["b"]),
+        ("a", ("b",), []), ("a", ("b",), ["a"]), ("a", (), ["a", "b"]),
+        ("b", ("a",), []), ("b", ("a",), ["b"]), ("b", (), ["a", "b"]),
     ]  # fmt: skip
 
 
@@ -276,7 +308,7 @@ steps: [{id: a, description: "\e[1m\nfake", action: [x, "--${params.x}"], stdin:
 @pytest.mark.parametrize("needs", ["", ", needs: []"])
 def test_of_many_steps_each_is_foreseen_with_all_others_that_do_not_need_it(needs: str) -> None:
     steps = "".join(f"- {{id: s{i}, action: [x], undo: [y]{needs}}}\n" for i in range(100))
-    told = list(foresight.outcomes(loaded(f"saga: s\nsteps:\n{steps}"), {}))
+    told = [each for each in foresight.outcomes(loaded(f"saga: s\nsteps:\n{steps}"), {}) if each.fate != "lost"]
     assert [len(each.undone) for each in told] == [
         count for i in range(100) for count in ((99, 100) if needs else (i, i + 1))
     ]  # fmt: skip

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import signal
 import sqlite3
 import subprocess
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from sagactl.cli.prune import BATCH_MAX
 from tests.cli.test_crash import KILL_ORCHESTRATOR
 from tests.harness import SAGACTL, TIMEOUT_S, Saga, environment, saga
 from tests.journal.making import history, make, write
@@ -183,6 +185,27 @@ def test_before_there_is_a_database_nothing_is_pruned_and_nothing_is_made(tmp_pa
     saga(tmp_path, "").again("prune", "--json").stdout(
         '{"schema":1,"pruned":[],"dry_run":false,"bytes":0,"folders":0}\n').exits(0)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_between_two_transactions_and_what_went_is_told(tmp_path: Path, number: signal.Signals) -> None:
+    """The ids of a batch are more than the pipe takes: until somebody reads, the first one is not done."""
+    path = tmp_path / "sagas.db"
+    name, count = "x" * 80, 3 * BATCH_MAX
+    write(path, *(history(f"{name}-{n}", steps=1) for n in range(count)))
+    end, begin = os.pipe()
+    fcntl.fcntl(begin, fcntl.F_SETPIPE_SZ, 4096)
+    process = saga(tmp_path, "").start("--db", str(path), "prune", "--yes", "-q", stdout=begin)
+    os.close(begin)
+    with os.fdopen(end, "rb", buffering=0) as pipe:
+        first = pipe.readline()
+        process.send_signal(number)
+        gone = [line.decode() for line in (first, *pipe)]
+    assert process.wait(TIMEOUT_S) == 128 + number
+    process.communicate()
+    assert len(gone) == BATCH_MAX
+    left = saga(tmp_path, "").again("--db", str(path), "list", "-q").chatty().exits(0).stdout.splitlines(keepends=True)
+    assert sorted(gone + left) == sorted(f"{name}-{n}\n" for n in range(count))
 
 
 def test_a_saga_that_a_live_process_holds_is_left_out(tmp_path: Path) -> None:

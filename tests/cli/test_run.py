@@ -345,7 +345,7 @@ steps:
 
 
 @pytest.mark.parametrize(("streams", "code"), [
-    ("2>&-", 0), (">&-", 141), ("> /dev/full", 141), ("2> /dev/full", 0), ("<&- >&- 2>&-", 141), ("-o jsonl > /dev/full", 141),
+    ("2>&-", 0), (">&-", 141), ("> /dev/full", 7), ("2> /dev/full", 0), ("<&- >&- 2>&-", 141), ("-o jsonl > /dev/full", 7),
 ])
 def test_streams_that_take_nothing_stop_no_saga(tmp_path: Path, streams: str, code: int) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: touch ran, undo: none}\n")
@@ -358,7 +358,7 @@ def test_streams_that_take_nothing_stop_no_saga(tmp_path: Path, streams: str, co
 
 def test_too_few_descriptors_are_a_clear_error_and_the_saga_is_resumable(tmp_path: Path) -> None:
     codes = set()
-    for limit in range(7, 16):
+    for limit in range(7, 16, 2):
         folder = tmp_path / str(limit)
         folder.mkdir()
         built = saga(folder, "steps:\n  - {id: a, action: touch ran, undo: none}\n")

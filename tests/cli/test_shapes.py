@@ -155,6 +155,7 @@ def test_a_part_has_the_fields_of_its_class(file: str, name: str, cls: type) -> 
     (part("parts", "on_failure"), model.OnFailure), (part("parts", "on_interrupt"), model.OnInterrupt),
     (part("event", "cause"), parts.Cause), (part("definition", "retry")["properties"]["jitter"], model.Jitter),
     (part("plan", "failure")["properties"]["fate"], foresight.Fate),
+    (part("plan", "failure")["properties"]["check"]["oneOf"][1], foresight.Answer),
     (part("plan", "failure")["properties"]["stays"]["items"]["properties"]["why"], foresight.Why),
     (part("completions")["properties"]["shell"], completions.Shell),
     (part("doctor")["properties"]["checks"]["items"]["properties"]["status"], checks.Status),

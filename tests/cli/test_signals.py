@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import anyio
@@ -13,7 +14,8 @@ import anyio.lowlevel
 import pytest
 
 from sagactl.signals import Signals
-from tests.harness import Saga, saga, states
+from tests.conftest import Torture
+from tests.harness import ROOT, Result, Saga, saga, states
 
 SLOW = """
 defaults: {{timeout: 60s, kill_after: {kill_after}}}
@@ -232,3 +234,72 @@ def test_a_signal_is_heard_however_much_waits_for_the_loop() -> None:
     anyio.run(main)
     assert told == [1]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+AT_EVENT = """
+import atexit, os, sys
+seen, at, number = 0, os.environ["SAGA_AT"], int(os.environ["SAGA_NUMBER"])
+def hear(event, arguments):
+    global seen
+    if seen or (event == "import" and arguments[0] == "sagactl.cli.main"):
+        seen += 1
+        if str(seen) == at:
+            os.kill(os.getpid(), number)
+if at == "end":
+    atexit.register(lambda: [os.kill(os.getpid(), number), None])
+else:
+    sys.addaudithook(hear)
+if not at:
+    atexit.register(lambda: print(seen, "events", file=sys.stderr))
+"""
+"""At the so many-th import, open, exec and the like since our own code is loaded, or when Python ends: a signal."""
+
+PARTS = 25
+RUN = ("run", "saga.yaml", "--id", "t")
+COMMANDS = (RUN, ("list",), ("validate", "saga.yaml"), ("wait", "none"), ("run", "--help"))
+DEATHS = {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM, signal.SIGHUP: -signal.SIGHUP}
+"""Which a shell sees as 130, 143 and 129."""
+
+
+def signalled(folder: Path, args: tuple[str, ...], number: int = 0, at: object = "") -> Result:
+    folder.mkdir()
+    built = saga(folder, "steps: [{id: a, action: echo a >> log, undo: none}]").file("sitecustomize.py", AT_EVENT)
+    done = built.env(PYTHONPATH=f"{folder}:{ROOT}", SAGA_AT=str(at), SAGA_NUMBER=str(number)).args(*args).finished()
+    if args == RUN:
+        saga(folder, "").args(*RUN).chatty().file_after("log", "a\n").exits(0)
+    return done
+
+
+@pytest.mark.torture
+def test_a_signal_while_a_command_loads_leaves_no_traceback_and_a_run_that_can_be_repeated(
+    tmp_path: Path, torture: Torture,
+) -> None:
+    """A run that is under way may end as the signal wants it or, in its last step, as if there were none."""
+    rows = [(args, signal.SIGINT, part) for args in COMMANDS for part in range(PARTS)]
+    rows += [(args, number, PARTS // 2) for args in COMMANDS for number in (signal.SIGTERM, signal.SIGHUP)]
+    rows = torture.some(rows, short=3)
+    plain = {args: signalled(tmp_path / "-".join(args), args) for args in dict.fromkeys(args for args, *_ in rows)}
+    found: Counter[str] = Counter()
+    for place, (args, number, part) in enumerate(rows):
+        events = int(plain[args].stderr.split()[-2])
+        done = signalled(tmp_path / str(place), args, number, 1 + events * part // PARTS)
+        others = {0, 128 + number} if args == RUN else set()
+        found["tracebacks"] += "Traceback" in done.stderr or "bug" in done.stderr
+        found["wrong"] += done.code not in {DEATHS[number], *others}
+    torture.report("Signal while loading", len(rows), found)
+
+
+@pytest.mark.parametrize("args", COMMANDS)
+def test_ctrl_c_while_python_ends_is_quiet(tmp_path: Path, args: tuple[str, ...]) -> None:
+    done = signalled(tmp_path / "x", args, signal.SIGINT, "end")
+    assert done.code == 130
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_that_was_ignored_at_the_start_stays_so(tmp_path: Path) -> None:
+    """As a shell's `&` and nohup have it."""
+    built = saga(tmp_path, "").file("sitecustomize.py", AT_EVENT)
+    ignored = built.env(PYTHONPATH=f"{tmp_path}:{ROOT}", SAGA_AT="9", SAGA_NUMBER="2").start(
+        "list", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    assert ignored.communicate(timeout=30)[1].startswith("no sagas yet")
+    assert ignored.returncode == 0

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -104,12 +105,12 @@ def kill(mutant: Mutant) -> str:
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def survivors() -> list[str]:
+def survivors(planted: Sequence[Mutant] = PLANTED) -> list[str]:
     """A line for each mutant that its invariant did not kill. Empty is good."""
     with ThreadPoolExecutor(2) as pool:
-        said = list(pool.map(kill, PLANTED))
+        said = list(pool.map(kill, planted))
     return [f"{mutant.file}: {mutant.old!r} -> {mutant.new!r}: {text}"
-            for mutant, text in zip(PLANTED, said, strict=True) if f": {mutant.invariant}:" not in text]
+            for mutant, text in zip(planted, said, strict=True) if f": {mutant.invariant}:" not in text]
 
 
 if __name__ == "__main__":

@@ -289,9 +289,9 @@ def test_a_sibling_whose_retry_waits_has_no_say_and_goes_on_once_a_person_has_sp
     escalated = drive.events[-1]
     assert isinstance(escalated, e.SagaEscalated)
     assert [still_open.step for still_open in escalated.open] == ["n"]
-    drive.at(1000.0).resolve("n", operate.Word.LANDED).resume().end("m", "ok")
-    assert drive.saga.state is SagaState.COMPLETED
-    assert drive.starts == ["action m", "action n", "action m"]
+    after = drive.at(1000.0).resolve("n", operate.Word.LANDED).resume().end("m", "ok")
+    assert after.saga.state is SagaState.COMPLETED
+    assert after.starts == ["action m", "action n", "action m"]
 
 
 def test_a_sibling_whose_retry_waits_is_not_skipped_and_is_undone_when_the_saga_turns_back() -> None:

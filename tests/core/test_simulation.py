@@ -12,7 +12,7 @@ from tests import world
 from tests.conftest import Torture
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_any_saga_keeps_every_invariant(rng: random.Random) -> None:
     world.simulate(rng)

@@ -8,7 +8,8 @@ from sagactl.core import events as e
 from sagactl.core.codec import NAMES
 from sagactl.core.parts import Attempt, Ending, How
 from sagactl.core.saga import evolve, replay
-from sagactl.core.states import SAGA_TABLE, STEP_TABLE, History, SagaState, StepState
+from sagactl.core.states import SagaState, StepState
+from sagactl.core.tables import SAGA_TABLE, STEP_TABLE, History
 from sagactl.errors import IllegalTransition
 from sagactl.model import Phase
 from tests.world import ACTOR, started, step

@@ -37,6 +37,10 @@ FILES = {
     "references with slips": HEAD + steps(1000, "action: [x, '${steps.step_numbre_@.outputs.o}']").replace("id: s", "id: step_number_"),
     "variables of all steps": f"saga: s\nenv: {{{ENV}}}\nsteps:\n" + steps(1, f"action: x, outputs: [o], env: {{{NO_ENV}}}")
     + "".join(f"- {{id: s{i}, undo: x, action: x, check: x}}\n" for i in range(1, 1000)),
+    "variables that a check does not give": f"saga: s\nenv: {{{ENV}}}\nsteps:\n"
+    + steps(1, f"action: x, outputs: [o], check: test x, env: {{{NO_ENV}}}") + "".join(f"- {{id: s{i}, undo: x, action: x}}\n" for i in range(1, 1000)),
+    "texts that a comment cuts": HEAD + "".join(
+        f"- id: s{i}\n  undo: none\n  action:\n" + f"  - x {'#x ' * 20}\n" * 15 for i in range(1000)),
     "unknown fields": HEAD + steps(1, "action: x, " + ", ".join(f"un_known{i}: 1" for i in range(24_000))),
     "unknown fields of steps": HEAD + steps(1000, "action: x, " + ", ".join(f"un{j}@: 1" for j in range(20))),
     "interpreters": HEAD + steps(48, f"action: [{'awk, -e, ' * 490}'a=${{saga.id}}']"),
@@ -71,7 +75,7 @@ json.dump(told, sys.stdout)
 
 @pytest.mark.torture
 def test_a_file_made_to_cost_is_judged_in_time_and_in_little_memory(torture: Torture) -> None:
-    names = torture.some(list(FILES), short=8)
+    names = torture.some(list(FILES), short=4)
     assert all(len(FILES[name].encode()) <= 1024 * 1024 for name in names)
     command = [sys.executable, "-c", PROGRAM, str(MEMORY_BYTES)]
     files = json.dumps({name: FILES[name] for name in names})

@@ -55,6 +55,20 @@ CERTAINTY = {
         two(f"undo: [x, 'a{OUTPUT_A}'], max_retries: 0", "undo: none"), ["SG511"]),
     "of itself, in the undo, optional": (two("undo: [x, 'a${steps.a.outputs.o?}']", "undo: none"), OK),
     "of itself, in the undo after a check": (two(f"undo: [x, 'a{OUTPUT_A}'], check: [x]", "undo: none"), OK),
+    "of itself, in the undo after a check that gives none": (
+        two(f"undo: [x, 'a{OUTPUT_A}'], check: [test, -e, x]", "undo: none"), ["SG516"]),
+    "of a step above whose check gives none": (
+        two("undo: none, check: test -e x", f"undo: none, env: {{A: '{OUTPUT_A}'}}"), ["SG516"]),
+    "of one whose check gives none, optional": (
+        two("undo: none, check: test -e x", "undo: none, env: {A: '${steps.a.outputs.o?}'}"), OK),
+    "of one whose check gives none, in what may be skipped": (
+        two("undo: none, check: test -e x", f"undo: none, on_failure: continue, env: {{A: '{OUTPUT_A}'}}"), OK),
+    "of one whose check gives none, in a check": (
+        two("undo: none, check: test -e x", f"undo: none, check: [x, 'a{OUTPUT_A}']"), OK),
+    "of one whose check gives it": (
+        two("undo: none, check: grep x y > $SAGA_OUTPUT_DIR/o", f"undo: none, env: {{A: '{OUTPUT_A}'}}"), OK),
+    "of one whose check is by a program that may give it": (
+        two("undo: none, check: ./has x", f"undo: none, env: {{A: '{OUTPUT_A}'}}"), OK),
     "of itself, in the check": (two(f"undo: none, check: [x, 'a{OUTPUT_A}']", "undo: none"), OK),
     "of itself, in the runbook": (two(f"undo: {{manual: '{OUTPUT_A}'}}", "undo: none"), OK),
     "of a step below, in the runbook": (two(f"undo: {{manual: '{OUTPUT_B}'}}", "undo: none"), ["SG405"]),

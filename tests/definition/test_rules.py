@@ -174,3 +174,17 @@ def test_a_pivot_that_may_be_skipped_is_not_relied_on() -> None:
     assert codes(two("pivot: true, undo: none", "undo: [x]")) == ["SG510", "SG509"]
     assert codes(two("pivot: true, undo: none, on_failure: continue", "undo: [x]")) == []
     assert codes(two("pivot: true, undo: none, on_failure: continue", "needs: [a]")) == ["SG501"]
+
+
+@pytest.mark.parametrize(("text", "cut"), [
+    ("fixes #12", True), ("fixes\t#12", True), ("fixes\n      it #12", True), ("fixes  # 12", False), ("fixes ## 12", False),
+    ("fixes #", False), ("fixes#12", False), ("'fixes' #12", False), ('"fixes" #12', False), ("fixes\n      #12", False),
+    ("|\n      fixes #12", False), ("> #12\n      fixes", False), ("'fixes #12'", False),
+])  # fmt: skip
+@pytest.mark.parametrize("field", ["description", "action", "undo", "check", "- "])
+def test_a_text_without_quotes_that_ends_at_what_is_hardly_a_comment(field: str, text: str, cut: bool) -> None:  # noqa: FBT001
+    fields = {"action": "[./pay]", "undo": "none"}
+    fields |= {"action": f"\n    - ./pay\n    - {text}"} if field == "- " else {"undo": f"\n    manual: {text}"} if field == "undo" \
+        else {field: text}
+    lines = "".join(f"  {name}: {value}\n" for name, value in fields.items())
+    assert codes(f"saga: s\nsteps:\n- id: a\n{lines}") == ["SG517"] * cut

@@ -122,7 +122,7 @@ GONE: Mapping[str, Callable[[Path], None]] = {
 @needs_strace
 @pytest.mark.torture
 def test_an_attempt_whose_evidence_is_gone_is_not_run_again(tmp_path: Path, torture: Torture) -> None:
-    rows = torture.some([row for row in product(GONE, MOMENTS) if row != ("the record", "before the request")], short=2)
+    rows = torture.some([row for row in product(GONE, MOMENTS) if row != ("the record", "before the request")], short=1)
     for what, moment in rows:
         folder = tmp_path / f"{what} {moment}"
         built = interrupted(folder, moment)
@@ -201,7 +201,7 @@ DAMAGED: Mapping[str, Callable[[Path], None]] = {
 @needs_strace
 @pytest.mark.torture
 def test_a_damaged_record_leaves_the_attempt_in_doubt(tmp_path: Path, torture: Torture) -> None:
-    rows = torture.some(list(product(DAMAGED, ["after the start", "after the outcome"])), short=2)
+    rows = torture.some(list(product(DAMAGED, ["after the start", "after the outcome"])), short=1)
     for what, moment in rows:
         folder = tmp_path / f"{what} {moment}"
         built = interrupted(folder, moment)
@@ -264,5 +264,5 @@ def test_a_database_older_than_its_evidence_repeats_nothing(tmp_path: Path, tort
     for story in torture.some(PAIRED, short=1):
         with places(tmp_path, story, most=9 if torture.long else 1) as queue:
             rows = orchestrator_steps(first_reset(queue), story.args, main=("sendto",), database=("flock",))
-            try_all(queue, torture.some([(row, then) for row in rows for then in (None, unfolded)], short=2), trial)
+            try_all(queue, torture.some([(row, then) for row in rows for then in (None, unfolded)], short=1), trial)
     torture.report("database put back from a backup", found.hits, found.faults())

@@ -104,7 +104,7 @@ def test_killed_at_any_step_a_saga_goes_on_as_if_nothing_was(tmp_path: Path, tor
         found.hits += place.killed(fault, place.story.args).hit
         found.compare(place, *place.end(), fault)
 
-    for story in torture.some(STORIES, short=2):
+    for story in torture.some(STORIES, short=1):
         with places(tmp_path, story, most=9 if torture.long else 1) as queue:
             calls = {} if story is CHAIN else {"main": MILESTONES, "database": COMMITS}
             rows = orchestrator_steps(first_reset(queue), story.args, **calls)
@@ -133,5 +133,5 @@ def test_killed_again_at_any_step_of_its_resume_it_goes_on_too(tmp_path: Path, t
         with places(tmp_path, story, most=9 if torture.long else 1) as queue:
             rows = orchestrator_steps(first_reset(queue), story.args, main=MILESTONES, database=COMMITS)
             pairs = [(first, call) for first in rows for call in AGAIN]
-            try_all(queue, torture.some(pairs, short=2), trial)
+            try_all(queue, torture.some(pairs, short=1), trial)
     torture.report("orchestrator killed at each step, and at each step of its resume", found.hits, found.faults())

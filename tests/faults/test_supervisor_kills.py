@@ -117,7 +117,7 @@ def test_a_supervisor_killed_at_any_step(tmp_path: Path, torture: Torture) -> No
     for told in torture.some([ASKS, ABREAST, RETRIES, UNDOES, CHECKS], short=1):
         with places(tmp_path, told, most=9 if torture.long else 1) as queue:
             rows = supervisor_steps(first_reset(queue), told.args, SUPERVISOR if told in (ASKS, CHECKS) else MILESTONES)
-            try_all(queue, torture.some(rows, short=2), trial)
+            try_all(queue, torture.some(rows, short=1), trial)
     torture.report("supervisor killed at each step", found.hits, found.faults())
 
 

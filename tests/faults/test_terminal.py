@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sagactl.cli.render.json import line
-from sagactl.cli.render.text import safe
+from sagactl.cli.render.text import json_text, safe
 from tests.conftest import Torture
 from tests.harness import SAGACTL, TIMEOUT_S, environment
 
@@ -51,7 +50,7 @@ def test_no_text_is_shown_that_a_terminal_would_obey(torture: Torture) -> None:
     wrong = 0
     for _ in range(tried):
         text = next(made)
-        shown, lines, told = safe(text), safe(text, lines=True), line([text])
+        shown, lines, told = safe(text), safe(text, lines=True), json_text([text])
         wrong += any(FORBIDDEN.search(each) for each in (shown, lines, told)) or "\n" in shown + told
         wrong += safe(shown) != shown or safe(lines, lines=True) != lines
         (back,) = json.loads(told)  # which makes one character of the two halves of a pair
@@ -62,7 +61,7 @@ def test_no_text_is_shown_that_a_terminal_would_obey(torture: Torture) -> None:
 def test_every_character_there_is_is_made_safe_and_letters_stay_as_they_are() -> None:
     every = "".join(map(chr, range(0x110000)))
     assert not FORBIDDEN.search(safe(every))
-    assert not FORBIDDEN.search(line(every))
+    assert not FORBIDDEN.search(json_text(every))
     assert safe("Grüße, κόσμε, 世界, 😀 [red]\\x1b") == "Grüße, κόσμε, 世界, 😀 [red]\\x1b"
 
 

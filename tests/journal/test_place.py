@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +17,8 @@ from sagactl.errors import StoreError
 from sagactl.journal import place
 from sagactl.journal.lock import WriteLock
 from sagactl.journal.reading import Reader, open_reader
+from tests.faults.injection import needs_strace
+from tests.harness import ROOT
 from tests.journal.making import begun, history, write
 
 
@@ -159,3 +164,23 @@ def test_a_database_that_another_process_has_just_made_is_left_as_it_is(tmp_path
     place.create(path, lock)
     lock.close()
     assert Reader(path).find("@last") == "order-1"
+
+
+MAKES = """
+import sys
+from pathlib import Path
+from sagactl.journal import place
+from sagactl.journal.lock import WriteLock
+path = Path(sys.argv[1])
+place.prepare(path)
+place.create(path, WriteLock(Path(f"{path}.d/write.lock")))
+"""
+
+
+@needs_strace
+def test_a_new_database_is_durable_as_a_whole_before_it_appears_and_not_by_parts(path: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-y", "-o", str(trace), "-e", "trace=fsync,fdatasync,rename", sys.executable, "-c", MAKES, str(path)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+    calls = re.findall(r"(sync|rename)\(.*?([^/<>\"]+)[\">]", trace.read_text())
+    assert calls == [("sync", "new.db"), ("rename", "new.db"), ("sync", "away")]

@@ -171,6 +171,7 @@ def test_a_crashed_process_leaves_a_wal_that_is_read(path: Path, tmp_path: Path)
 LOOK = """
 import os, sys
 from pathlib import Path
+import hashlib, sagactl.core.codec  # whose code that user may not read
 from sagactl.journal.reading import open_reader
 os.setgid(65534); os.setuid(65534)
 reader = open_reader(Path(sys.argv[1]))

@@ -10,7 +10,7 @@ import functools
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from rich.cells import cell_len
@@ -21,6 +21,8 @@ from rich.text import Text
 from sagactl.cli.render.marks import (
     INTERRUPTED,
     SAGAS,
+    STEPS,
+    WAITING,
     Mark,
     Rank,
     Row,
@@ -37,6 +39,8 @@ from sagactl.core.states import SagaState
 
 SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SPINNER_ASCII: Final = "|/-\\"
+OURS: Final = {ord(char): None for char in SPINNER + "…" + "".join(
+    mark.symbol for mark in (*STEPS.values(), *SAGAS.values(), WAITING))}
 TURNS_A_SECOND: Final = 4
 NAME_CELLS_MIN: Final = 8
 TEXT_CHARS_MAX: Final = 1000
@@ -47,7 +51,8 @@ TEXT_CHARS_MAX: Final = 1000
 class Look:
     """What a frame is drawn for: the time in Unix seconds, a size in cells, and what the next Ctrl-C would do.
 
-    `total`: how many sagas are to be driven. `last`: this frame stays, so nothing in it says that it goes on.
+    `total`: how many sagas are to be driven; `settled`: how many of them are only counted, by what came of them.
+    `last`: this frame stays, so nothing in it says that it goes on.
     """
 
     now_s: float
@@ -55,6 +60,7 @@ class Look:
     height: int
     hint: str = ""
     total: int = 1
+    settled: Mapping[str, int] = field(default_factory=dict)
     plain: bool = False
     last: bool = False
 
@@ -78,15 +84,17 @@ class Look:
 
 def frame(sagas: Sequence[Saga], look: Look) -> list[Text]:
     """At most `look.height` lines of at most `look.width` cells; none before the first saga."""
-    if not sagas or look.height < 1:
+    if not (sagas or look.settled) or look.height < 1:
         return []
     if look.total == 1:
-        return _tree(sagas[0], look)
+        return _tree(sagas[0], look) if sagas else []
     marks = {saga.id: mark_of_saga(saga, last=look.last) for saga in sagas}
-    counts = Counter(marks.values())
-    said = [f"{counts[mark]} {mark.word}" for mark in (*SAGAS.values(), INTERRUPTED) if counts[mark]]
-    if look.total > len(sagas) and not look.last:
-        said.append(f"{look.total - len(sagas)} waiting")
+    counts = Counter([mark.word for mark in marks.values()]) + Counter(look.settled)
+    words = dict.fromkeys([*(mark.word for mark in (*SAGAS.values(), INTERRUPTED)), *sorted(counts)])
+    said = [f"{counts[word]} {word}" for word in words if counts[word]]
+    waiting = look.total - len(sagas) - sum(look.settled.values())
+    if waiting and not look.last:
+        said.append(f"{waiting} waiting")
     own, folds = _folded(marks, look)
     rows = [row_of_saga(saga, marks[saga.id], look.now_s) for saga in sagas if saga.id in own]
     return [_header([(f"{look.total} sagas", "bold"), (", ".join(said), "")], look), *_body(rows, folds, look)]
@@ -160,6 +168,11 @@ def _body(rows: Sequence[Row], folds: Mapping[Rank, str], look: Look) -> list[Te
     counted = {rank: look.fitted(Text(f"  {said}", "dim"), look.width) for rank, said in folds.items()}
     over = [counted.pop(Rank.OVER)] if Rank.OVER in counted else []
     return [*over, *lines, *counted.values()]
+
+
+def certain(text: Text) -> bool:
+    """Whether every terminal finds a line as wide as we do: of the characters of others only ASCII is so sure."""
+    return text.plain.translate(OURS).isascii()
 
 
 def painted(text: Text, *, colour: bool) -> str:

@@ -13,6 +13,7 @@ from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
 from sagactl.errors import ConflictError
 from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Phase, Step
+from sagactl.template import show
 
 
 def command_line(command: Command) -> str:
@@ -58,11 +59,18 @@ def progress(saga: Saga, event: e.Event, *, verbose: bool = False) -> str | None
 
 
 def _again(saga: Saga, event: e.AttemptEnded) -> str:
-    """When it is tried again; or that it is not, though there are attempts left."""
-    if event.phase is Phase.CHECK or event.ending.how is How.INTERRUPTED:
+    """When it is tried again, unless a check comes first; or that it is not, though there are attempts left."""
+    if event.ending.how is How.INTERRUPTED:
         return ""
-    if event.retry_at_s is not None:
-        return f", again in {max(0.0, event.retry_at_s - event.at_s):.1f}s"
+    if event.check_at_s is not None:
+        asked_again = f", asked again in {max(0.0, event.check_at_s - event.at_s):.1f}s"
+        return asked_again if event.phase is Phase.CHECK else ", its check is asked first"
+    settled = saga.steps[event.step].state in (StepState.COMMITTED, StepState.COMPENSATED)
+    if event.retry_at_s is not None and not settled:
+        again = f"{event.step} again" if event.phase is Phase.CHECK else "again"
+        return f", {again} in {max(0.0, event.retry_at_s - event.at_s):.1f}s"
+    if event.phase is Phase.CHECK:
+        return ""
     policy = saga.by_id[event.step].command(event.phase).retry
     status = event.ending.exit_status
     unlisted = policy.exit_codes is not None and status is not None and status not in policy.exit_codes
@@ -112,10 +120,12 @@ def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
         ]
     match saga.state:
         case SagaState.COMPLETED:
-            skipped = [name for name, view in saga.steps.items() if view.state is StepState.SKIPPED]
-            return [f"{saga.id} completed" + (f", without {', '.join(skipped)}" if skipped else "")]
+            without = [name for name, view in saga.steps.items() if view.state is StepState.SKIPPED]
+            without += [f"output {output} of {name}" for name in saga.steps for output in missing_outputs(saga, name)]
+            return [f"{saga.id} completed" + (f", without {', '.join(without)}" if without else "")]
         case SagaState.COMPENSATED:
-            return [f"{saga.id} compensated: {because(saga)}; all that had to be is undone", *_trusted(saga)]
+            return [f"{saga.id} compensated: {because(saga)}; all that had to be is undone",
+                    *_trusted(saga), *_doubtful(saga)]
         case SagaState.PAUSED:
             return [f"{saga.id} paused: {because(saga)}",
                     f"  sagactl resume {saga.id}        tries again what failed",
@@ -124,11 +134,25 @@ def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
             still_open = operate.still_open(saga)
             most = f"{len(still_open)} steps need a person" if len(still_open) > 1 else because(saga)
             return [f"{saga.id} escalated: {most}", *(line for item in still_open for line in _standing(saga, item)),
+                    *_kept(saga),
                     *_ways_out(saga)]
         case SagaState.ABANDONED:
-            return [f"{saga.id} abandoned: {because(saga)}"]
+            return [f"{saga.id} abandoned: {because(saga)}", *_kept(saga)]
         case _:
             return [f"{saga.id} {saga.state}"]
+
+
+def _kept(saga: Saga) -> list[str]:
+    """What stays behind on a person's word."""
+    return [f"  {name} was kept and stays behind; what would take it back: {_undo_here(saga, saga.by_id[name])}"
+            for name in saga.order if saga.steps[name].state is StepState.KEPT]
+
+
+def _undo_here(saga: Saga, step: Step) -> str:
+    """What taking a step of this saga back means: a text for people with its values."""
+    if isinstance(step.undo, ManualUndo):
+        return f"by hand: {first_line(show(step.undo.text, saga.value_of))}"
+    return undo_text(step)
 
 
 def _trusted(saga: Saga) -> list[str]:
@@ -138,6 +162,19 @@ def _trusted(saga: Saga) -> list[str]:
     if not names:
         return []
     return [f"  {', '.join(names)} failed by exit status and is trusted to have left nothing (see undo_if_failed)"]
+
+
+def _doubtful(saga: Saga) -> list[str]:
+    """The steps that may have taken effect and have nothing to undo, by the word of their author."""
+    return [f"  {name} may have taken effect and stays (`undo: none`): {why(view.last)}"
+            for name, view in saga.steps.items() if view.state is StepState.IN_DOUBT]
+
+
+def missing_outputs(saga: Saga, name: str) -> list[str]:
+    """The outputs that a committed step should have given and has not: a check or a person said that it took effect."""
+    view = saga.steps[name]
+    wanted = saga.by_id[name].outputs if view.state is StepState.COMMITTED else ()
+    return [output for output in wanted if output not in view.outputs]
 
 
 def because(saga: Saga) -> str:

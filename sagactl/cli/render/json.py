@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sagactl.cli.render.human import because
-from sagactl.cli.render.text import is_hidden, iso
+from sagactl.cli.render.human import because, missing_outputs
+from sagactl.cli.render.text import iso
 from sagactl.core import codec
 from sagactl.core import events as e
 from sagactl.core.judge import outcome_of
@@ -21,16 +20,6 @@ WORDS = (e.CompensationRequested, e.CompensationResumed, e.SagaResumed, e.SagaAb
 _TIMES = frozenset({"at_s", "started_s", "ended_s", "retry_at_s", "check_at_s"})
 _THEIRS = frozenset({"params", "env", "outputs"})
 """Below these stand names that others have given."""
-
-
-def line(value: object) -> str:
-    """One JSON text on one line, for machines; yet what could act on a terminal is escaped, as JSON does it."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace").decode()
-    return text if text.isprintable() else "".join(_escape(char) if is_hidden(char) else char for char in text)
-
-
-def _escape(char: str) -> str:
-    return json.dumps(char)[1:-1]
 
 
 def event(saga_id: str, seq: int, fact: e.Event) -> dict[str, Any]:
@@ -88,6 +77,7 @@ def _step(view: Saga, name: str, attempts: Sequence[dict[str, Any]]) -> dict[str
         "state": step.state,
         "attempts": list(attempts),
         "outputs": dict(step.outputs),
+        "outputs_missing": missing_outputs(view, name),
         "next_attempt": iso(step.retry_at_s) if step.retry_at_s is not None else None,
         "problem": None if step.problem is None else {"reason": step.problem.reason, "text": step.problem.text},
     }

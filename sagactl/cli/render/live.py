@@ -3,6 +3,10 @@
 Only that thread writes, and each frame is one write: whoever publishes never waits for a slow or stopped terminal, and
 no failure of drawing reaches a saga. The cursor is never hidden and stays behind the last line, so that nothing, not
 even SIGKILL, leaves the terminal other than it was. Rich is imported by the thread, while the first step runs.
+
+Where the frame begins is counted back from the cursor, at the width of now: a terminal that becomes narrower breaks
+rows, one that becomes wider joins them. So nothing is drawn until a new size stands, and a row that meets a terminal
+narrower than we know is left to break there too. What a terminal has pushed above its first row nobody can take back.
 """
 
 from __future__ import annotations
@@ -14,7 +18,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self, TextIO
 
@@ -24,7 +29,7 @@ from sagactl.core.saga import Saga
 
 FRAME_S: Final = 0.25
 HINTS: Final = (
-    "Ctrl-C pauses safely", "Ctrl-C again ends what runs", "Ctrl-C again kills what runs", "Ctrl-C again leaves it", "",
+    "Ctrl-C stops safely", "Ctrl-C again ends what runs", "Ctrl-C again kills what runs", "Ctrl-C again leaves it", "",
 )
 """What the next Ctrl-C would do, by how far the user has gone (engine.Signals)."""
 UNKNOWN_SIZE: Final = os.terminal_size((80, 24))
@@ -52,12 +57,14 @@ class View:
         self._total, self._colour, self._now_s = total, colour, now_s
         self._lock = threading.Lock()
         self._sagas: dict[str, Saga] = {}
+        self._settled: Counter[str] = Counter()
         self._said: list[str] = []
         self._level = 0
         self._left = threading.Event()
         self._thread: threading.Thread | None = None
-        self._afresh = False
+        self._afresh = self._resized = False
         self._drawn: Sequence[Line] = ()
+        self._size, self._since_s = UNKNOWN_SIZE, 0.0
 
     def publish(self, saga: Saga, _seq: int, _event: e.Event) -> None:
         """Show a saga as it now is. Never waits, never raises."""
@@ -68,6 +75,17 @@ class View:
             with contextlib.suppress(RuntimeError):  # no room for a thread: then there are only the lines said
                 thread.start()
                 self._thread = thread
+
+    def drop(self, saga_id: str) -> None:
+        """One of several needs no line any more: from now on it is only counted, so there may be any number."""
+        if self._total > 1:
+            with self._lock:
+                self._sagas.pop(saga_id, None)
+
+    def count(self, word: str) -> None:
+        """One more of several without a line has come to that."""
+        with self._lock:
+            self._settled[word] += 1
 
     def above(self, text: str) -> None:
         """Say something above the view, as it is, newline included; it stays."""
@@ -99,41 +117,53 @@ class View:
         self._afresh = True  # while we stood still a shell has written below what we drew
 
     def _draw_on(self) -> None:
+        self._size = _size(self._fd)
         self._draw()
         drawn_s = time.monotonic()
         while not self._left.wait(FRAME_S):
             if time.monotonic() - drawn_s > 4 * FRAME_S:  # we may have stood still: the main thread hears of that now
                 self._left.wait(FRAME_S)
-            self._draw()
+            if self._stands():
+                self._draw()
             drawn_s = time.monotonic()
+        while not self._stands():
+            time.sleep(FRAME_S)
         self._draw(last=True)
+
+    def _stands(self) -> bool:
+        """Whether the size has been the same for a while: tmux tells of the next one that much later than it is so."""
+        size, now_s = _size(self._fd), time.monotonic()
+        if size != self._size:
+            self._size, self._since_s, self._resized = size, now_s, True
+        return not self._resized or now_s - self._since_s >= FRAME_S
 
     def _draw(self, *, last: bool = False) -> None:
         with self._lock:
             sagas, said, self._said = list(self._sagas.values()), "".join(self._said), []
+            settled = self._settled.copy()
         in_front = _in_front(self._fd)
         if self._afresh or not in_front:
             self._afresh, self._drawn = False, ()
         if not in_front:
             self._write(said)
             return
-        size = _size(self._fd)
-        lines = self._lines(sagas, size, last=last)
-        if said or last or lines != self._drawn:
+        lines = self._lines(sagas, settled, last=last)
+        if said or last or self._resized or lines != self._drawn:
+            start = back(self._drawn, self._size, clear=bool(said) or self._resized or not lines)
             drawn = f"{TO_LINE_END}\n".join(text for text, _ in lines)
-            above = said.replace("\n", f"{TO_LINE_END}\n")  # never the whole screen at once: tmux would keep it
-            self._write(f"{back(self._drawn, size.columns)}{above}{NO_WRAP}{drawn}"
-                        f"{TO_LINE_END if lines else ''}{TO_SCREEN_END}{WRAP}" + ("\n" if last and lines else ""))
-            self._drawn = lines
+            self._write(f"{start}{said}{drawn}" + (f"{TO_LINE_END}{TO_SCREEN_END}" if lines else "")
+                        + ("\n" if last and lines else ""))
+            self._drawn, self._resized = lines, False
 
-    def _lines(self, sagas: Sequence[Saga], size: os.terminal_size, *, last: bool) -> Sequence[Line]:
-        width, height = max(1, size.columns - 1), max(1, size.lines - 1)  # nothing wraps, nothing scrolls
+    def _lines(self, sagas: Sequence[Saga], settled: Mapping[str, int], *, last: bool) -> Sequence[Line]:
+        width, height = max(1, self._size.columns - 1), max(1, self._size.lines - 1)  # nothing wraps, nothing scrolls
         try:
-            from sagactl.cli.render.frames import Look, frame, painted
+            from sagactl.cli.render.frames import Look, certain, frame, painted
 
             look = Look(now_s=self._now_s(), width=width, height=height, hint=HINTS[self._level], total=self._total,
-                        plain=self._plain, last=last)
-            return [(painted(text, colour=self._colour), text.cell_len) for text in frame(sagas, look)]
+                        settled=settled, plain=self._plain, last=last)
+            lines = [(painted(text, colour=self._colour), text) for text in frame(sagas, look)]
+            return [(drawn if certain(text) else f"{NO_WRAP}{drawn}{WRAP}", text.cell_len) for drawn, text in lines]
         except Exception as error:  # noqa: BLE001 - a bug in drawing is told, and stops nothing
             told = safe(f"sagactl: a bug in sagactl: can't draw: {type(error).__name__}: {error}")[:width]
             return [(told, len(told))]
@@ -145,13 +175,19 @@ class View:
                 data = data[os.write(self._fd, data):]
 
 
-def back(drawn: Sequence[Line], columns: int) -> str:
-    """From behind the last of these lines to the start of the first, in a terminal that is so wide now.
+def back(drawn: Sequence[Line], size: os.terminal_size, *, clear: bool) -> str:
+    """From behind the last of these lines to the start of the first, in a terminal that is of this size now.
 
-    A terminal that has become narrower has broken those that are too long for it.
+    With `clear` each of their rows is cleared from its first cell on, so that it is joined to none any more, but never
+    the whole screen at once: tmux would keep it. Where a terminal has broken some and pushed some up, the first row is
+    left empty: the one above may go on in it.
     """
-    rows = sum(max(1, -(-cells // max(1, columns))) for _, cells in drawn)
-    return f"\x1b[{rows - 1}A\r" if rows > 1 else "\r" if rows else ""
+    rows = sum(max(1, -(-cells // max(1, size.columns))) for _, cells in drawn)
+    if not rows:
+        return ""
+    if clear:
+        return "\r" + TO_LINE_END + f"\x1b[1A{TO_LINE_END}" * (rows - 1) + "\n" * (rows > max(size.lines, len(drawn)))
+    return "\r" + f"\x1b[{rows - 1}A" * (rows > 1)
 
 
 def _size(fd: int) -> os.terminal_size:

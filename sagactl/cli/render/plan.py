@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sagactl.cli.render.text import first_line, safe
+from sagactl.errors import EXIT_CODES
 from sagactl.plain import dumps
 
 DELAYS_SHOWN_MAX = 6
@@ -19,6 +20,9 @@ _STAYS = {
     "none": "`undo: none`", "missing": "no undo", "no_value": "where it wrote no outputs, which its undo needs",
     "past_pivot": "past the pivot", "undecided": "a person decides",
 }  # fmt: skip
+_GOES_ON = {"committed": "the saga goes on", "skipped": "the saga goes on without it", "executing": "it is repeated"}
+_ANSWERED = {"effect_found": "if the check finds the effect,", "effect_absent": "if none,"}
+_EXIT_CODES = {name: code for code, (name, _) in EXIT_CODES.items()}
 _UNITS_S = ((3600.0, "h"), (60.0, "m"), (1.0, "s"), (0.001, "ms"))
 
 
@@ -38,13 +42,41 @@ def lines(plan: Mapping[str, Any], folder: str) -> Iterator[str]:
                 yield f"   {name}"
             yield from _step(steps[name], folder)
     yield ""
-    yield "If a step fails, or ends in doubt (timed out, ended by a signal, without its outputs):"
-    names = [f"{each['step']} {'fails' if each['fate'] == 'failed' else 'in doubt'}" for each in plan["failures"]]
-    width = max(map(len, names))
-    for name, each in zip(names, plan["failures"], strict=True):
-        yield f"   {name.ljust(width)}  {_outcome(each)}"
+    yield from _failures(plan)
     if any(len(wave) > 1 for wave in plan["waves"]):
         yield "This is the most there is to undo: steps at the same time may not have started when another one fails."
+
+
+def _failures(plan: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each failure and each doubt; steps that are lost together where the same follows."""
+    by_fate: dict[str, dict[str, list[Mapping[str, Any]]]] = {"failed": {}, "in_doubt": {}, "lost": {}}
+    for each in plan["failures"]:
+        by_fate[each["fate"]].setdefault(each["step"], []).append(each)
+    yield "If a step fails, or ends in doubt (timed out, ended by a signal, without its outputs):"
+    width = max(map(len, by_fate["failed"])) + len(" in doubt")
+    for name, (failed,) in by_fate["failed"].items():
+        yield f"   {f'{name} fails'.ljust(width)}  {_outcome(failed)}"
+        told = [(each, _outcome(each)) for each in by_fate["in_doubt"][name]]
+        yield f"   {f'{name} in doubt'.ljust(width)}  " + _by_answer(
+            [(each, "as when it fails" if each["check"] and text == _outcome(failed) else text) for each, text in told])
+    yield "If a step is lost (its supervisor or the machine died, or Ctrl-C twice), as `on_interrupt` says:"
+    together: dict[str, list[str]] = {}
+    for name, rows in by_fate["lost"].items():
+        together.setdefault(_by_answer([(each, _in_short(each)) for each in rows]), []).append(name)
+    yield from (f"   {_names(names)}: {text}" for text, names in together.items())
+
+
+def _by_answer(told: Sequence[tuple[Mapping[str, Any], str]]) -> str:
+    """What follows, for each answer of the check if there is one."""
+    *answers, (_, otherwise) = told
+    said = [f"{_ANSWERED[each['check']]} {text}; " for each, text in answers if text != otherwise]
+    return "".join(said) + ("else " if said else "") + otherwise
+
+
+def _in_short(failure: Mapping[str, Any]) -> str:
+    if failure["ends"] == "running":
+        return _GOES_ON[failure["becomes"]]
+    return f"{failure['ends']} (exit {_EXIT_CODES[failure['ends']]})"
 
 
 def duration(seconds: float) -> str:
@@ -113,7 +145,7 @@ def _settings(command: Mapping[str, Any]) -> Iterator[str]:
 
 def _outcome(failure: Mapping[str, Any]) -> str:
     if failure["ends"] == "running":
-        return "the saga goes on without it"
+        return _GOES_ON[failure["becomes"]]
     undone = failure["undone"]
     nothing = "nothing to undo" if failure["ends"] == "compensated" else "nothing is undone"
     parts = [f"undo {_names(undone)}" if undone else nothing]

@@ -14,6 +14,14 @@ def is_hidden(char: str) -> bool:
     return unicodedata.category(char) in _HIDDEN
 
 
+def json_text(value: object) -> str:
+    """One JSON text on one line, for machines; yet what could act on a terminal is escaped, as JSON does it."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace").decode()
+    return text if text.isprintable() else "".join(json.dumps(c)[1:-1] if is_hidden(c) else c for c in text)
+
+
 def safe(text: str, *, lines: bool = False) -> str:
     """The text with every character that could act on a terminal or hide others shown as an escape.
 
