@@ -95,7 +95,7 @@ def vague(text: str) -> str:
 def test_the_recorded_kill_and_escalation_are_what_is_said_now(tmp_path: Path) -> None:
     (session,) = re.findall(r"<!-- wrong -->\n```console\n(.*?)```", README.read_text(), re.DOTALL)
     first, second, *others = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE)
-    assert (first[0][-2:], second[0], first[1] + second[1]) == (" &", "kill -9 $!", "")
+    assert (first[0][-2:], second[0], first[1] + second[1]) == (" &", "sleep 2; kill -9 $!", "")
     killed_at_work(shlex.split(first[0])[1:-1], "order-2", "ship", tmp_path)
     if shutil.which("jq"):
         (rows, wanted), = re.findall(r"`sagactl (list -o jsonl) \| jq -r '([^']+)'`", README.read_text())
@@ -161,7 +161,8 @@ def test_what_is_published_is_taken_back_and_nothing_else(shell: Saga, half: str
 
 
 def test_the_crontab_has_commands_that_run(shell: Saga) -> None:
-    (line,) = [line for line in blocks("crontab")[0].splitlines() if not line.startswith("#")]
+    path, line = [line for line in blocks("crontab")[0].splitlines() if not line.startswith("#")]
+    assert path.startswith("PATH=/")
     found = re.fullmatch(r"((?:[\d*/,-]+ ){5})\s*(.+)", line)
     assert found
     assert run(shell, found[2]).returncode == 0
@@ -169,6 +170,9 @@ def test_the_crontab_has_commands_that_run(shell: Saga) -> None:
     shell.args("run", "fails.yaml", "--id", "f").chatty().exits(11)
     done = run(shell, found[2])
     assert (done.returncode, done.stdout) == (11, "f\n")  # cron mails what is printed
+    shell.file("pauses.yaml", "saga: p\nsteps: [{id: a, action: 'false', on_failure: pause, undo: none}]\n")
+    shell.args("run", "pauses.yaml", "--id", "p").chatty().exits(12)
+    assert sorted(run(shell, found[2]).stdout.split()) == ["f", "p"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")
@@ -196,5 +200,5 @@ def test_the_workflow_is_one_and_its_commands_run(shell: Saga) -> None:
     commands = [step["run"] for step in flow["jobs"]["deploy"]["steps"] if "run" in step]
     shell.file("deploy.yaml", ORDER)
     done = [run(shell, command, GITHUB_ACTIONS="true", GITHUB_RUN_ID="5", GITHUB_RUN_ATTEMPT="1") for command in commands]
-    assert [each.returncode for each in done] == [0, 0], done
-    assert done[1].stdout == "deploy-5-1 completed\n"
+    assert [each.returncode for each in done] == [0, 0, 0], done
+    assert done[2].stdout == "deploy-5-1 completed\n"
