@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -62,6 +63,8 @@ class Signals:
     async def listen(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. A signal that was ignored when the process started (nohup, a shell's `&`) stays so.
 
+        Once it was asked to stop the process is about to end: then further signals only count, up to LEAVE.
+
         A signal goes straight to the loop: asyncio's own way is a byte in a pipe, which thousands of sagas keep full.
         """
         heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
@@ -79,7 +82,13 @@ class Signals:
                 await anyio.sleep_forever()
             finally:
                 for number, handler in before.items():
-                    signal.signal(number, handler)
+                    signal.signal(number, self._hurry if self.level else handler)
+
+    def _hurry(self, number: int, _: object) -> None:
+        """All that ran has been left: what is said of it in the end is said, unless the user insists."""
+        self.level += 1
+        if self.level >= LEAVE:
+            os._exit(128 + number)
 
     def _take(self, number: int, tasks: anyio.abc.TaskGroup) -> None:
         self.number = self.number or number

@@ -119,7 +119,7 @@ def test_of_a_compensated_saga_no_steps_are_counted(tmp_path: Path) -> None:
 
 
 def test_what_was_kept_is_said_with_its_reason_and_its_undo(tmp_path: Path) -> None:
-    built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: rm --not-an-option}\n"
+    built = saga(tmp_path, "defaults: {retry_delay: 10ms}\nsteps:\n  - {id: a, action: 'true', undo: rm --not-an-option}\n"
                            "  - {id: b, action: exit 1, undo: none}\n")
     built.run().chatty().exits(11)
     built.again("resolve", "t", "--step", "a", "--as", "kept", "--reason", "so be it").chatty().exits(0)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import io
+import json
 import os
 import signal
 import subprocess
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +18,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from sagactl.signals import Signals
+from sagactl.signals import ENDING, Signals
 from tests.conftest import Torture
 from tests.harness import ROOT, Result, Saga, saga, states
 
@@ -230,10 +235,43 @@ def test_a_signal_is_heard_however_much_waits_for_the_loop() -> None:
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
 
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in ENDING}
     anyio.run(main)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     assert told == [1]
-    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_again_while_the_end_is_told_cuts_nothing_off(tmp_path: Path) -> None:
+    """Under a live view the result comes last; this one is more than its pipe takes."""
+    more = "".join(f"  - {{id: s{n}, action: 'true', undo: none}}\n" for n in range(60))
+    built = saga(tmp_path, "steps:\n  - {id: a, action: echo > ready; cat go, undo: none}\n" + more)
+    ready, _ = built.fifo("ready"), built.fifo("go")
+    terminal, theirs = os.openpty()
+    end, begin = os.pipe()
+    fcntl.fcntl(begin, fcntl.F_SETPIPE_SZ, 4096)
+    process = built.start("run", "saga.yaml", "--id", "t", "--progress", "live", "--json", stdout=begin, stderr=theirs)
+    os.close(begin)
+    os.close(theirs)
+    with os.fdopen(terminal, "rb", buffering=0) as screen, os.fdopen(end, "rb", buffering=0) as pipe:
+        drawing = threading.Thread(target=lambda: drained(screen))
+        drawing.start()
+        ready.read_text()
+        process.send_signal(signal.SIGINT)
+        let_go(built)
+        told = pipe.read(1)
+        process.send_signal(signal.SIGINT)
+        told += pipe.readall()
+        process.communicate(timeout=30)
+        drawing.join()
+    assert json.loads(told)["interrupted"]
+    assert process.returncode == 130
+
+
+def drained(screen: io.RawIOBase) -> None:
+    with contextlib.suppress(OSError):  # EIO: nobody writes to that terminal any more
+        while screen.read(65536):
+            pass
 
 
 AT_EVENT = """
