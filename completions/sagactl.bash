@@ -55,8 +55,8 @@ _sagactl_place() {
             schema explain doctor prune completions) ;;
         run: | run:--params-file | run:--each | validate: | plan: | plan:--params-file | init:) place=(files) ;;
         run:-p | run:--param | run:--id-from | resume: | compensate: | inspect: | logs: | events: | wait: | \
-            validate:--ignore | plan:-p | plan:--param | resolve: | resolve:--step | abandon: | schema: | \
-            schema:--of | explain:) place=(ask) ;;
+            validate:--ignore | plan:-p | plan:--param | resolve: | resolve:--step | resolve:--as | abandon: | \
+            schema: | schema:--of | explain:) place=(ask) ;;
         run:--param-file | plan:--param-file) place=(pairs) ;;
         run:--id | run:-j | run:--jobs | resume:-j | resume:--jobs | compensate:--reason | list:--name | \
             list:--since | list:--limit | logs:--attempt | events:--after | wait:--timeout | resolve:--reason | \
@@ -65,7 +65,6 @@ _sagactl_place() {
             running) ;;
         logs:--phase) place=(words action check undo) ;;
         validate:-o | validate:--output) place=(words concise github human json jsonl) ;;
-        resolve:--as) place=(words kept landed not-landed undone) ;;
         prune:--state) place=(list abandoned compensated completed) ;;
         completions:) place=(words bash fish zsh) ;;
         *:--db) place=(files) ;;

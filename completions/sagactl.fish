@@ -92,7 +92,7 @@ complete -c sagactl -n '__sagactl_at validate' -l strict -d 'Warnings are errors
 complete -c sagactl -n '__sagactl_at validate' -l ignore -x -k -a '(__sagactl_ask)' -d 'Warnings that are not wanted, as SG501,SG502; may be given several times'
 complete -c sagactl -n '__sagactl_at validate' -s o -l output -x -a 'concise github human json jsonl' -d 'human, json, jsonl, concise or github'
 complete -c sagactl -n '__sagactl_at resolve' -l step -x -k -a '(__sagactl_ask)' -d 'Which step'
-complete -c sagactl -n '__sagactl_at resolve' -l as -x -a 'kept landed not-landed undone' -d 'undone: by hand; landed: the action took effect; not-landed: it did not; kept: its effect stays, and all else is taken back'
+complete -c sagactl -n '__sagactl_at resolve' -l as -x -k -a '(__sagactl_ask)' -d 'undone: by hand; landed: the action took effect; not-landed: it did not; kept: its effect stays, and all else is taken back'
 complete -c sagactl -n '__sagactl_at resolve abandon' -l reason -x -d 'Why'
 complete -c sagactl -n '__sagactl_at schema' -l of -x -k -a '(__sagactl_ask)' -d 'Instead, of what a command prints with -o json, or with -o jsonl: run, compensate --dry-run, exit_error'
 complete -c sagactl -n '__sagactl_at prune' -l older-than -x -d 'Only those that ended longer ago: 12h, 30d, 2w'

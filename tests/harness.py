@@ -25,7 +25,8 @@ TIMEOUT_S = 60
 
 def environment(folder: Path) -> dict[str, str]:
     """What a command gets: the test's own variables, nothing of the user's settings, state below `folder`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAGA", "XDG_", "STATE_", "GITHUB_"))}
+    foreign = ("SAGA", "XDG_", "STATE_", "GITHUB_")
+    kept = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith(foreign)}
     return {**kept, "XDG_STATE_HOME": str(folder / "state"), "PYTHONPATH": str(ROOT)}
 
 

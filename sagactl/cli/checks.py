@@ -81,11 +81,11 @@ def places(database: Path) -> Iterator[Check]:
     root = place.folder_of(database)
     there = next(each for each in (root, *root.parents) if _is_there(each))
     if not _is_there(root):
-        yield Check(name="folder", text=f"{root} is not there yet")
+        yield _writable(database, there) or Check(name="folder", text=f"{root} is not there yet")
     else:
         try:
             place.check_folder(database)
-            yield Check(name="folder", text=f"{root} is yours alone to write to")
+            yield _writable(database, there) or Check(name="folder", text=f"{root} is yours alone to write to")
         except StoreError as error:
             yield Check(name="folder", status=Status.WRONG, text=error.message, hint=error.hint)
     yield _modes(database, root)
@@ -98,6 +98,18 @@ def places(database: Path) -> Iterator[Check]:
     free = shutil.disk_usage(there).free
     status, hint = (Status.NOTE, "make room") if free < ROOM_BYTES_MIN else (Status.OK, "")
     yield Check(name="disk", status=status, text=f"{free // 1024 ** 2} MB free", hint=hint)
+
+
+def _writable(database: Path, there: Path) -> Check | None:
+    """What is wrong where nothing can be written; None where it can. `there`: the nearest folder that there is."""
+    for path in (there, database.parent, database):
+        if _is_there(path) and not os.access(path, os.W_OK):
+            read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+            why, mend = ("its file system is read-only", "mount it to be written to") if read_only else (
+                "its permissions forbid it", "mend its permissions")
+            return Check(name="folder", status=Status.WRONG, text=f"{path} can't be written to: {why}",
+                         hint=f"{mend}, or choose another database with --db")
+    return None
 
 
 def _modes(database: Path, root: Path) -> Check:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from sagactl.cli import driving, wiring
 from sagactl.cli.asking import agreed
 from sagactl.cli.options import Common, Reason, SagaNames, Yes, reason_text
 from sagactl.cli.output import complain, json_rows, result, say
+from sagactl.cli.render.text import safe
 from sagactl.core.states import SagaState, StepState
 from sagactl.errors import ConflictError, SagactlError, UsageError
 
@@ -86,33 +88,70 @@ def _look_ahead(saga: Saga, reason: str) -> None:
                             "then has ended since", hint=error.hint.removeprefix("end them, then: ")) from None
 
 
-def _undos(saga: Saga) -> Iterator[tuple[str, str]]:
+def _undos(saga: Saga) -> list[tuple[str, str]]:
     """What is to be undone, in this order: (step, its undo)."""
     from sagactl.cli.render.human import undo_text
 
-    for name in reversed(saga.order):
-        if saga.steps[name].state not in (StepState.COMPENSATED, StepState.SKIPPED, StepState.PENDING):
-            yield name, undo_text(saga.by_id[name])
+    return [(name, undo_text(saga, saga.by_id[name])) for name in _when_asked(saga).to_undo]
+
+
+def _when_asked(saga: Saga) -> Saga:
+    """The saga as it turns back, by the core's own decisions; as it comes to rest where it does not turn.
+
+    Of a saga that runs it is the most there can be to undo: what has no end yet may have taken effect, but its pivot.
+    """
+    from sagactl.core import operate
+    from sagactl.core.saga import evolve
+
+    event = operate.compensate(saga, wiring.me(), "", saga.changed_s)
+    saga = evolve(saga, event) if event is not None else saga
+    while saga.turn is None and (events := _next_events(saga)):
+        for each in events:
+            saga = evolve(saga, each)
+    return saga
+
+
+def _next_events(saga: Saga) -> list[e.Event]:
+    """What a saga that is asked to turn back comes to next, at a time when it waits for nothing more."""
+    from sagactl.core.decide import Record, Run, decide
+    from sagactl.core.judge import judge
+    from sagactl.core.parts import Ending, How
+
+    failed, stopped = Ending(how=How.EXITED, exit_status=1, ended_s=inf), Ending(how=How.STOPPED, ended_s=inf)
+    events: list[e.Event] = []
+    for effect in decide(saga, inf):
+        if isinstance(effect, Record):
+            events.append(effect.event)
+        elif isinstance(effect, Run):
+            ending = failed if saga.by_id[effect.attempt.step].pivot else stopped
+            events.append(judge(saga, effect.attempt, ending, at_s=inf, draw=0.0))
+    return events
+
+
+def _interrupted(common: Common, saga: Saga) -> bool:
+    return saga.state in driving.UNFINISHED and not wiring.evidence(common.database).is_held(saga.started.token)
+
+
+def _told(common: Common, saga: Saga) -> list[str]:
+    """What is to be undone, as lines for people."""
+    state, undos = "interrupted" if _interrupted(common, saga) else saga.state, _undos(saga)
+    would = "This would be undone, in this order:" if undos else "Nothing would be undone."
+    return [f"{saga.id} is {state}. {would}", *(f"  {step}: {undo}" for step, undo in undos)]
 
 
 def _show_undos(common: Common, saga: Saga, show: driving.Show) -> None:
     if common.quiet:
         result(saga.id)
     elif common.human:
-        result(f"{saga.id} is {saga.state}. This would be undone, in this order:")
-        for step, undo in _undos(saga):
-            result(f"  {step}: {undo}")
+        for line in _told(common, saga):
+            result(safe(line))
     else:
-        show({"schema": 1, "id": saga.id, "state": saga.state,
+        show({"schema": 1, "id": saga.id, "state": saga.state, "interrupted": _interrupted(common, saga),
               "undos": [{"step": step, "undo": undo} for step, undo in _undos(saga)]})
 
 
 def _ask(common: Common, sagas: Sequence[Saga]) -> None:
-    lines, evidence = [], wiring.evidence(common.database)
-    for saga in sagas:
-        held = saga.state not in driving.UNFINISHED or evidence.is_held(saga.started.token)
-        lines.append(f"{saga.id} is {saga.state if held else 'interrupted'}. This would be undone, in this order:")
-        lines += [f"  {step}: {undo}" for step, undo in _undos(saga)]
+    lines = [line for saga in sagas for line in _told(common, saga)]
     if not agreed(common, lines, "this undoes what was done", "Undo it?"):
         raise UsageError("nothing was done")
 

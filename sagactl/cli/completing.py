@@ -83,8 +83,12 @@ def offers(words: Sequence[str], database: Path) -> Iterable[str]:
 
 
 def kind_of(place: Any) -> str:
-    """What an option or an argument takes, as its help names it: of `[SAGA]` and `SAGA...` that is `SAGA`."""
-    return (place.metavar or "").strip("[]").removesuffix("...")
+    """What an option or an argument takes, as its help names it: of `[SAGA]` and `SAGA...` that is `SAGA`.
+
+    Of one whose words its help lists it is the name of its parameter.
+    """
+    name: str = place.metavar or place.name
+    return name.strip("[]").removesuffix("...")
 
 
 def parsed(words: Sequence[str], database: Path) -> Line | None:
@@ -184,6 +188,18 @@ def _steps(line: Line) -> Iterable[str]:
     return [name for name, view in saga.steps.items() if words & STEP_TABLE[view.state].keys()]
 
 
+def _words(line: Line) -> Iterable[str]:
+    """What a person may say of the step that is named."""
+    from sagactl.core.operate import WORDS
+    from sagactl.core.tables import STEP_TABLE
+
+    reader = wiring.reader(line.database)
+    if reader is None:
+        return []
+    view = reader.load(reader.find(line.arguments[0])).steps[line.options["step"][-1]]
+    return [word for word, kind in WORDS.items() if kind in STEP_TABLE[view.state]]
+
+
 def _rules(line: Line) -> Mapping[str, Any]:
     """The parameters of the definition that is named, each with its rule as far as it can be read."""
     from sagactl.cli.files import read_file
@@ -243,6 +259,6 @@ def _shapes(_: Line) -> Iterable[str]:
 
 OFFERS: Final[Mapping[str, Callable[[Line], Iterable[str]]]] = {
     "SAGA": _sagas, "STEP": _steps, "NAME=VALUE": _pairs, "NAME=PATH": _pairs, "PARAM": _names,
-    "CODE": _codes, "CODE,": _warnings, "FIELD": _fields, "COMMAND": _shapes,
+    "word": _words, "CODE": _codes, "CODE,": _warnings, "FIELD": _fields, "COMMAND": _shapes,
 }
 """Who knows what may stand where a help says this."""

@@ -114,14 +114,14 @@ def _values(command: str, place: Any) -> Values:
         "FORM": COMMANDS[command].forms if command else FORMS, "WHEN": tuple(Color), "HOW": tuple(Progress),
         "S[,S...]": tuple(FINAL) if command == "prune" else (*SagaState, INTERRUPTED),
     }
+    kind = kind_of(place)
+    if kind in OFFERS:
+        return Values("pairs" if kind == "NAME=PATH" else "ask")
     words = getattr(place.type, "choices", None) or known.get(place.metavar, ())
     if words:
         return Values("list" if "," in (place.metavar or "") else "words", tuple(sorted(map(str, words))))
-    kind = kind_of(place)
     if kind in ("FILE", "PATH"):
         return Values("files")
-    if kind in OFFERS:
-        return Values("pairs" if kind == "NAME=PATH" else "ask")
     return Values("user")
 
 

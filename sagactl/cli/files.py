@@ -42,8 +42,11 @@ def in_workflow() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def load_definition(data: bytes, file: str, *, whole: bool = False) -> Definition:
-    """The definition in a file, its warnings said, in a line each unless `whole`. Raises DefinitionError."""
+def load_definition(data: bytes, file: str, *, whole: bool = False, quiet: bool = False) -> Definition:
+    """The definition in a file, its warnings said unless `quiet`, in a line each unless `whole`.
+
+    Raises DefinitionError.
+    """
     from sagactl.definition import formats
     from sagactl.definition.diagnostics import DefinitionError
     from sagactl.definition.loading import load
@@ -54,7 +57,7 @@ def load_definition(data: bytes, file: str, *, whole: bool = False) -> Definitio
         for each in error.diagnostics if in_workflow() else ():
             say(formats.github(each))
         raise
-    for warning in loaded.warnings:
+    for warning in () if quiet else loaded.warnings:
         if in_workflow():
             say(formats.github(warning))
         else:

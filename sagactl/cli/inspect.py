@@ -81,9 +81,19 @@ def _attempt(attempt: dict[str, Any]) -> list[str]:
     head = f"  {attempt['phase']} {attempt['number']}"
     if attempt["outcome"] is None:
         return [f"{head}  started {attempt['started']}, no outcome yet"]
-    status = attempt["exit_status"] if attempt["exit_status"] is not None else attempt["signal"]
-    word = "signal" if attempt["exit_status"] is None and status is not None else "exit"
-    said = attempt["how"].replace("_", " ") if status is None else f"{word} {status}"
+    said = _how(attempt)
     message = f": {attempt['message']}" if attempt["message"] else ""
     tail = indented(attempt["stderr_tail"], "    | ")
     return [f"{head}  {attempt['outcome'].replace('_', ' ')}, {said}{message}  {attempt['ended']}", *tail]
+
+
+def _how(attempt: dict[str, Any]) -> str:
+    """How an attempt ended. One that timed out was ended by us, so its signal or exit status says nothing more."""
+    from sagactl.cli.render.plan import duration
+    from sagactl.core.parts import How
+
+    if attempt["how"] == How.TIMED_OUT:
+        return f"timed out after {duration(attempt['timeout_s'])}"
+    if attempt["exit_status"] is not None:
+        return f"exit {attempt['exit_status']}"
+    return attempt["how"].replace("_", " ") if attempt["signal"] is None else f"signal {attempt['signal']}"

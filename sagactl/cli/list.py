@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
@@ -23,6 +23,9 @@ from sagactl.journal.reading import Reader
 
 INTERRUPTED: Final = "interrupted"
 STYLES: Final = {SagaState.ESCALATED: "bad", SagaState.PAUSED: "warn", INTERRUPTED: "warn"}
+DISPENSABLE: Final = ("CHANGED", "STEPS", "SAGA")
+"""The columns that a terminal too narrow for all goes without, one after another."""
+
 MORE_MAX: Final = 1000
 """So many that are not shown are counted, so that a list of a million is still there at once."""
 
@@ -97,22 +100,34 @@ def _show(rows: Sequence[_Row]) -> None:
     if not rows:
         return
     now_s = time.time()
-    head, *lines = table([("ID", "SAGA", "STATE", "STEPS", "CHANGED", "WHY"), *(
-        (row.id, row.name, INTERRUPTED if interrupted else row.state, _steps(row),
-         _age(now_s - row.changed_s), safe(first_line(row.why))) for row, interrupted in rows)])
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    columns = {
+        "ID": [row.id for row, _ in rows],
+        "SAGA": [row.name for row, _ in rows],
+        "STATE": [INTERRUPTED if interrupted else row.state for row, interrupted in rows],
+        "STEPS": [_steps(row) for row, _ in rows],
+        "CHANGED": [_age(now_s - row.changed_s) for row, _ in rows],
+        "WHY": [safe(first_line(row.why)) for row, _ in rows],
+    }
+    head, *lines = _table(columns)
+    for name in DISPENSABLE:
+        if room is not None and len(head) > room:
+            del columns[name]
+            head, *lines = _table(columns)
     why_at = head.rindex("WHY")
     result(head, "dim")
-    for line, (row, interrupted) in zip(lines, rows, strict=True):
-        result(_cut(line, why_at), STYLES.get(INTERRUPTED if interrupted else row.state, ""))
+    for line, state in zip(lines, columns["STATE"], strict=True):
+        result(line if room is None else _cut(line, why_at, room), STYLES.get(state, ""))
 
 
-def _cut(line: str, why_at: int) -> str:
-    """On a terminal without the end of a last column for which it has no room; that begins at this character."""
-    if not sys.stdout.isatty():
-        return line
+def _table(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    return table([(*columns,), *zip(*columns.values(), strict=True)])
+
+
+def _cut(line: str, why_at: int, room: int) -> str:
+    """Without the end of a last column for which there is no room; that begins at this character."""
     from rich.cells import cell_len, set_cell_size
 
-    room = shutil.get_terminal_size().columns
     if cell_len(line) <= room or len(line) <= why_at:
         return line
     return line[:why_at] + set_cell_size(line[why_at:], max(0, room - 1 - cell_len(line[:why_at]))).rstrip() + "…"

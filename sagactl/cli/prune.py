@@ -82,7 +82,10 @@ class _Done:
                        "folders": self.folders})
         elif self.common.human:
             verb = "would prune" if self.dry_run else "pruned"
-            result(f"{verb} {_count(self.sagas, 'saga')}, {_size(self.bytes)}" if self.sagas else "nothing to prune")
+            if self.sagas:
+                result(f"{verb} {_count(self.sagas, 'saga')}, {_size(self.bytes)}")
+            elif not self.codes:
+                result("nothing to prune")
         if self.folders and not self.common.quiet:
             say(f"{'there are' if self.dry_run else 'removed'} {_count(self.folders, 'empty folder')} "
                 "that a kill has left")
@@ -125,8 +128,11 @@ def prune(
             try:
                 _take(reader, found, agreed_on, done)
                 _strays(reader, done)
-            finally:  # a full disk: what is gone is gone
-                done.conclude()
+            except BaseException:
+                if done.sagas or done.folders:  # a full disk: what is gone is gone
+                    done.conclude()
+                raise
+            done.conclude()
     else:
         done.conclude()
     return max([*done.codes, *(128 + number for number in done.heard[:1])], default=0)

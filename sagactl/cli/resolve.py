@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,20 +31,24 @@ def resolve(
     Example: sagactl resolve @last --step charge --as undone --reason "refunded by hand, ticket 812"
     """
     reason_text(reason, required=True)
-    def said(now: Saga, at_s: float) -> e.Event:
+    def said(now: Saga, at_s: float) -> e.Event | None:
+        if _is_last(common.database, now.id, step, operate.WORDS[word]):
+            return None
         event = operate.resolve(now, step, word, wiring.me(), reason, at_s)
         if alive := wiring.left_behind(now, step):
             raise ConflictError(f"processes of step {step} of {now.id} are still at work: pid "
                                 f"{', '.join(map(str, alive))}", hint="end them, look at what it did, then say so")
         return event
 
-    after, _ = saying.record(common.database, name_of(saga), said)
+    after, changed = saying.record(common.database, name_of(saga), said)
     if not common.human:
         if common.quiet:
             result(after.id)
         else:
             json_line(driving.shown(driving.existing(common.database), after.id, interrupted=False))
         return 0
+    if not changed:
+        say(f"{after.id}: {step} was resolved as {word} already")
     result(f"{after.id}: {step} is {after.steps[step].state}")
     still_open = [name for name, view in after.steps.items() if view.state is StepState.COMPENSATION_FAILED]
     still_open += operate.open_doubts(after)
@@ -51,6 +56,13 @@ def resolve(
     if after.state in (SagaState.PAUSED, SagaState.ESCALATED):
         say(f"  sagactl resume {after.id}    {'then ' * bool(still_open)}{_way(after)}")
     return 0
+
+
+def _is_last(database: Path, saga_id: str, step: str, kind: type[e.Declared]) -> bool:
+    """Whether the latest that happened to a step is a person's word of this kind."""
+    events = (event for _, event in reversed(driving.existing(database).events(saga_id)))
+    last = next((event for event in events if isinstance(event, e.StepEvent) and event.step == step), None)
+    return isinstance(last, kind)
 
 
 def _way(saga: Saga) -> str:

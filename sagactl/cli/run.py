@@ -43,7 +43,7 @@ def run(  # noqa: PLR0913 - typer's form: a parameter for each option
         raise UsageError("--id names one saga, and --each starts many", hint="--id-from PARAM gives each its id")
     said = given(param, param_file, params_file, file=file, each=each)
     data = read_file(file)
-    definition = load_definition(data, file)  # warnings in a line each: `validate` shows them whole
+    definition = load_definition(data, file, quiet=common.quiet)  # warnings in a line each: `validate` shows them whole
     beginning = Beginning(common, definition, file, data)
     if each is not None:
         from sagactl.cli.each import run_each

@@ -13,7 +13,7 @@ from sagactl.core import events as e
 from sagactl.core.parts import Actor
 from sagactl.errors import InvalidError
 from sagactl.execution.invocation import OURS
-from sagactl.model import Command, Definition
+from sagactl.model import Command, Definition, SecretSource
 from sagactl.ports import Surroundings
 from sagactl.template import references
 
@@ -63,21 +63,17 @@ def surroundings(first: e.SagaStarted) -> Surroundings:
     """What the commands get from this process.
 
     Raises:
-        InvalidError: a secret is missing, or the folder that the saga works in is gone.
+        InvalidError: a secret is missing or empty, or the folder that the saga works in is gone.
     """
     if not os.path.isdir(first.cwd):  # noqa: PTH112
         raise InvalidError(f"the working folder of {first.id} is gone: {first.cwd}", hint="make it again, then resume")
     sources = first.definition.secrets
     found, missing = {}, []
     for name, source in sources.items():
-        value = os.environ.get(source.env) if source.env else _file(Path(first.cwd, source.file))
-        if value is not None and "\0" in value:
-            missing.append(f"secret {name} contains a NUL byte, which no process can be given")
-        elif value is None:
-            missing.append(f"secret {name} is missing: " + (f"${source.env} is not set" if source.env else
-                                                            f"can't read {source.file}"))
-        else:
-            found[name] = value
+        try:
+            found[name] = _secret(source, first.cwd)
+        except ValueError as error:
+            missing.append(f"secret {name} {error}")
     if missing:
         raise InvalidError("\n".join(missing))
     hidden = {source.env for source in sources.values()}
@@ -136,8 +132,22 @@ def _commands(definition: Definition) -> Iterator[Command]:
         yield from (each for each in (step.action, step.undo, step.check) if isinstance(each, Command))
 
 
-def _file(path: Path) -> str | None:
-    try:
-        return path.read_text().removesuffix("\n")
-    except (OSError, UnicodeDecodeError):
-        return None
+def _secret(source: SecretSource, cwd: str) -> str:
+    """The value of a secret. Raises ValueError, which says what is wrong with it."""
+    if source.env:
+        where, value = f"${source.env}", os.environ.get(source.env)
+        if value is None:
+            raise ValueError(f"is missing: {where} is not set")
+    else:
+        where = str(Path(cwd, source.file))
+        try:
+            value = Path(where).read_text().removesuffix("\n")
+        except OSError as error:
+            raise ValueError(f"is missing: can't read {where}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ValueError(f"is missing: can't read {where}: it is no {error.encoding.upper()} text") from error
+    if not value:  # it could not be masked, and nearly always it is a mistake
+        raise ValueError(f"is empty: {where}")
+    if "\0" in value:
+        raise ValueError("contains a NUL byte, which no process can be given")
+    return value

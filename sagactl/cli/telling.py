@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,8 @@ def telling(common: Common, total: int, *, each: bool = False) -> Iterator[Telle
 
     `each`: those of `run --each`, where stdout has a row for each, and lines are told only if they were asked for.
     """
-    wanted = common.progress is Progress.LIVE or (common.progress is Progress.AUTO and common.human)
+    wanted = common.progress is Progress.LIVE or (
+        common.progress is Progress.AUTO and common.human and not os.environ.get("CI"))
     if not wanted or (sys.stdout.isatty() and not common.human) or not possible(sys.stderr):
         yield Teller(common, total, None, each=each)
         return

@@ -67,8 +67,8 @@ def compensate(saga: Saga, by: Actor, reason: str, at_s: float) -> e.Event | Non
     if saga.state is SagaState.ABANDONED:
         raise ConflictError(f"{saga.id} was abandoned: it stays as it is")
     if saga.past_pivot:
-        raise ConflictError(f"{saga.id} is past its pivot: there is no way back",
-                            hint=f"go on forward: sagactl resume {saga.id}")
+        forward = "" if saga.state is SagaState.COMPLETED else f"go on forward: sagactl resume {saga.id}"
+        raise ConflictError(f"{saga.id} is past its pivot: there is no way back", hint=forward)
     for step in saga.definition.steps:
         _look_for_obstacle(saga, step)
     if saga.state is SagaState.ESCALATED and saga.turn is not None:
@@ -91,7 +91,7 @@ def _look_for_obstacle(saga: Saga, step: Step) -> None:
 
 
 def resolve(saga: Saga, step: str, word: Word, by: Actor, reason: str, at_s: float) -> e.Event:
-    """A person's word on a step of a paused or escalated saga.
+    """A person's word on a step of a paused or escalated saga. Nobody drives it meanwhile: its lock is held.
 
     Raises:
         NotFoundError: the saga has no such step.
@@ -100,9 +100,10 @@ def resolve(saga: Saga, step: str, word: Word, by: Actor, reason: str, at_s: flo
     if step not in saga.steps:
         raise NotFoundError(f"{saga.id} has no step {step}", hint=f"its steps: {', '.join(saga.steps)}")
     if saga.state not in (SagaState.PAUSED, SagaState.ESCALATED):
-        going_on = f"sagactl resume {saga.id} goes on, or escalates what only you can tell"
-        raise ConflictError(f"{saga.id} is {saga.state}: only a paused or escalated saga is resolved by hand",
-                            hint=going_on if saga.state in (SagaState.RUNNING, SagaState.COMPENSATING) else "")
+        interrupted = saga.state in (SagaState.RUNNING, SagaState.COMPENSATING)
+        hint = f"sagactl resume {saga.id} goes on, or escalates what only you can tell" if interrupted else ""
+        raise ConflictError(f"{saga.id} is {'interrupted' if interrupted else saga.state}: "
+                            "only a paused or escalated saga is resolved by hand", hint=hint)
     state = saga.steps[step].state
     allowed = [each for each, kind in WORDS.items() if kind in STEP_TABLE[state]]
     if word not in allowed:

@@ -59,7 +59,7 @@ class Evidence:
         except FileNotFoundError:  # between the two the folder went away
             raise NotFoundError("the saga was deleted just now", hint="sagactl list shows what there is") from None
         except OSError as error:
-            raise StoreError(f"can't open the lock of a saga: {error}") from error
+            raise StoreError(f"can't open {folder / 'lock'}: {error.strerror}") from error
         try:
             try:
                 if not record.take_lock(descriptor, fcntl.LOCK_EX):

@@ -30,6 +30,9 @@ T = TypeVar("T")
 CANDIDATES_MAX: Final = 5
 """Ids named where a prefix is ambiguous."""
 
+SHOWN_CHARS_MAX: Final = 140
+"""Of what is no id; an id has at most 128."""
+
 TRIES_MAX: Final = 20
 """Looks at a database that writers open and close meanwhile; each takes milliseconds."""
 
@@ -160,7 +163,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 def _find(connection: sqlite3.Connection, text: str) -> str:
     if not text or not text.isascii():
-        raise NotFoundError(f"no saga {text!r}", hint="sagactl list shows those that there are")
+        raise _no_saga(text)
     if text == "@last":
         found = connection.execute(f"SELECT {COLUMNS} FROM sagas ORDER BY key DESC LIMIT 1").fetchone()  # noqa: S608
         if found is None:
@@ -195,8 +198,17 @@ def _not_there(connection: sqlite3.Connection, saga_id: str) -> NotFoundError:
         found = connection.execute(f"SELECT key, id FROM sagas WHERE id {order} LIMIT 1", (saga_id,))  # noqa: S608
         for key, indexed in found:
             if connection.execute("SELECT id FROM sagas NOT INDEXED WHERE key = ?", (key,)).fetchone() != (indexed,):
-                raise DamagedError(f"the index of ids is damaged beside {saga_id}", hint=RESTORE)
-    return NotFoundError(f"no saga {saga_id}", hint="sagactl list shows what there is")
+                raise DamagedError(f"the index of ids is damaged beside {_cut(saga_id)}", hint=RESTORE)
+    return _no_saga(saga_id)
+
+
+def _no_saga(text: str) -> NotFoundError:
+    return NotFoundError(f"no saga {_cut(text) or repr(text)}", hint="sagactl list shows what there is")
+
+
+def _cut(text: str) -> str:
+    """What somebody took for an id, no longer than a line."""
+    return text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
 
 
 def _events(connection: sqlite3.Connection, saga_id: str, after: int) -> tuple[tuple[int, Event], ...]:

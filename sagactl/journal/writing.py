@@ -17,7 +17,7 @@ from sagactl.core import events as e
 from sagactl.core.codec import definition_key, encode
 from sagactl.core.judge import why as why_of
 from sagactl.core.operate import SETTLED, still_open
-from sagactl.core.parts import Actor
+from sagactl.core.parts import Actor, Cause
 from sagactl.core.saga import Saga
 from sagactl.core.states import StepState
 from sagactl.errors import ConflictError, DamagedError, FencedError, NotFoundError
@@ -194,7 +194,8 @@ def _why(saga: Saga) -> str:
         case e.SagaAbandoned(reason=reason) if reason:
             return reason
     if saga.turn is not None:
-        return ": ".join(part for part in (saga.turn.failed_step or saga.turn.cause.value, saga.turn.text) if part)
+        blamed = saga.turn.failed_step and saga.turn.cause is not Cause.REQUEST
+        return f"{saga.turn.failed_step}: {saga.turn.text}" if blamed else saga.turn.text
     failed = (name for name in saga.active if saga.steps[name].state in (StepState.FAILED, StepState.IN_DOUBT))
     name = min(failed, key=saga.places.__getitem__, default=None)
     return "" if name is None else f"{name}: {why_of(saga.steps[name].last)}"

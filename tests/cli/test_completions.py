@@ -133,6 +133,9 @@ def test_nothing_in_a_script_evaluates_what_it_is_given(shell: Shell) -> None:
     (("resolve", "escalated", "--step", ""), {"step-0"}),
     (("resolve", "escalated", "--step=st"), {"step-0"}),
     (("resolve", "--step", ""), set()),
+    (("resolve", "escalated", "--step", "step-0", "--as", ""), {"undone", "kept"}),
+    (("resolve", "escalated", "--step", "step-1", "--as", ""), set()),
+    (("resolve", "escalated", "--as", ""), set()),
     (("resolve", "escalated", "--reason", ""), set()),
     (("none", ""), set()),
     (("",), set()),
@@ -389,7 +392,6 @@ def test_fixed_words_are_completed_without_the_program(shell: Shell, tmp_path: P
         "sagactl --db x -o jsonl comple": ["--db", "x", "-o", "jsonl", "completions"],
         "sagactl list -o jsonl --stat": ["list", "-o", "jsonl", "--state"],
         "sagactl logs x --phase un": ["logs", "x", "--phase", "undo"],
-        "sagactl resolve x --as und": ["resolve", "x", "--as", "undone"],
         "sagactl validate -o git": ["validate", "-o", "github"],
         "sagactl list -o git": ["list", "-o", "git"],
         "sagactl list --state int": ["list", "--state", "interrupted"],
@@ -416,6 +418,8 @@ def test_ids_and_steps_are_completed_from_the_database_of_the_line(shell: Shell,
         "sagactl logs completed step-3": ["logs", "completed", "step-3"],
         "sagactl resolve escalated --step ": ["resolve", "escalated", "--step", "step-0"],
         "sagactl resolve escalated --step=": ["resolve", "escalated", "--step=step-0"],
+        "sagactl resolve escalated --step step-0 --as u": ["resolve", "escalated", "--step", "step-0", "--as", "undone"],
+        "sagactl resolve escalated --step step-0 --as lan": ["resolve", "escalated", "--step", "step-0", "--as", "lan"],
     }
     assert typed(shell, tmp_path, *rows, SAGACTL_DB=str(many), SAGACTL_OUTPUT="xml", SAGACTL_COLOR="pink") == list(rows.values())
 

@@ -231,6 +231,17 @@ def test_where_not_even_what_is_at_work_has_room_what_failed_comes_first() -> No
     ]
 
 
+def test_what_is_at_work_leaves_a_line_for_each_count_of_the_others() -> None:
+    drive = Drive.of(*(step(f"p{i}") for i in range(42)), step("z", needs=("p41",)))
+    for i in range(20):
+        ends(drive, f"p{i}")
+    assert shown(drive, height=20) == [
+        "simulated-1  running  0s", "  ✓ 20 done", *(f"  ⠋ p{i}  0s" for i in range(20, 36)), "  · z", "  ⠋ 6 more at work",
+    ]
+    assert shown(drive, height=5)[1:] == ["  ✓ 20 done", "  ⠋ p20  0s", "  · z", "  ⠋ 21 more at work"]
+    assert shown(drive, height=4)[1:] == ["  ⠋ p20  0s", "  ⠋ p21  0s", "  ⠋ 20 more at work"]
+
+
 def test_a_narrow_terminal_cuts_and_never_wraps() -> None:
     assert shown(retried(), width=20, hint=HINTS[0]) == [
         "simulat…  running  …", "  ✓ reserve  0.4s  …", "  ⠼ charge   9s    …", "  · ship", "  · notify",
@@ -512,7 +523,10 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """A terminal, and no locale of whoever runs the tests."""
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
     made = Terminal()
     yield made
     made.end()
@@ -707,6 +721,20 @@ def test_an_encoding_without_our_symbols_gets_ascii(terminal: Terminal) -> None:
     assert terminal.raw.isascii()
 
 
+@pytest.mark.parametrize(("variables", "ascii_only"), [
+    ({"LC_ALL": "C"}, True), ({"LC_ALL": "POSIX", "LANG": "C.UTF-8"}, True), ({"LANG": "C"}, True), ({"LANG": "POSIX"}, True),
+    ({"LC_CTYPE": "C", "LANG": "C"}, True), ({"LC_ALL": "C.UTF-8", "LANG": "C"}, False), ({"LANG": "C.UTF-8"}, False),
+    ({"LC_CTYPE": "C.UTF-8", "LANG": "C.UTF-8"}, False), ({}, False),
+])
+def test_where_the_locale_is_c_there_is_only_ascii_though_python_writes_utf_8(
+    tmp_path: Path, terminal: Terminal, variables: dict[str, str], *, ascii_only: bool,
+) -> None:
+    process = drawn(saga(tmp_path, QUICK), terminal, "run", "saga.yaml", "--id", "t", PYTHONUTF8="", **variables)
+    assert f"\n  {'+' if ascii_only else '✓'} a  " in terminal.to_the_end()
+    assert process.wait(WAIT_S) == 0
+    assert terminal.raw.isascii() is ascii_only
+
+
 def test_a_terminal_that_is_gone_stops_nothing(terminal: Terminal) -> None:
     drive = order()
     with terminal.stream() as stream, View(1, colour=False, stream=stream) as view:
@@ -804,7 +832,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 def drawn(built: Built, terminal: Terminal, *args: str, **variables: str) -> subprocess.Popen[bytes]:
     """A command with the terminal as its own: a Ctrl-C typed there is a signal to it."""
     variables = {"TERM": "xterm", "PYTHONUTF8": "1", **variables}
-    left_out = ("NO_COLOR", "FORCE_COLOR", "CI")
+    left_out = ("NO_COLOR", "FORCE_COLOR")
     env = {name: value for name, value in environment(built.folder).items() if name not in left_out}
     process = subprocess.Popen(
         (sys.executable, "-c", OWN, *SAGACTL, *args), cwd=built.folder, env={**env, **variables}, start_new_session=True,
@@ -926,7 +954,8 @@ QUICK = "steps: [{id: a, action: 'true', undo: none}]"
     ((), {}, True), (("--progress", "live"), {}, True), (("--progress", "plain"), {}, False),
     (("--progress", "none"), {}, False), (("-q",), {}, False), ((), {"TERM": "dumb"}, False), (("--json",), {}, False),
     (("--json", "--progress", "live"), {}, False),
-    ((), {"SAGACTL_PROGRESS": "plain"}, False),
+    ((), {"SAGACTL_PROGRESS": "plain"}, False), ((), {"CI": "true"}, False), ((), {"CI": ""}, True),
+    (("--progress", "live"), {"CI": "true"}, True),
 ])
 def test_the_view_is_drawn_where_it_is_wanted(
     tmp_path: Path, terminal: Terminal, args: Sequence[str], variables: dict[str, str], *, live: bool,

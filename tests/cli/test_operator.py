@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from tests.cli.test_crash import KILL_ORCHESTRATOR
 from tests.harness import Saga, saga, states
 from tests.journal.test_damage import tamper
 
@@ -94,7 +95,11 @@ steps:
   - {id: a, action: "test -e repaired", on_failure: pause, undo: none}
   - {id: b, action: echo b >> log, undo: none}
 """)
-    built.run().stdout("t paused\n").stderr("a: exit 1").exits(12)
+    built.run().stdout("t paused\n").stderr("""t paused: a: exit 1
+  sagactl resume t                  tries again what failed
+  sagactl compensate t              takes it back
+  sagactl abandon t --reason "WHY"  leaves it as it is
+""").exits(12)
     built.again("resume", "t").stdout("t paused\n").stderr("a: exit 1").exits(12)
     built.file("repaired", "").again("resume", "t").chatty().file_after("log", "b\n").exits(0)
 
@@ -107,7 +112,8 @@ steps:
   - {id: z, action: "test -e repaired", undo: none}
 """)
     built.run().stdout("t escalated\n").stderr("z: past pivot: exit 1").file_after("log", None).exits(11)
-    built.again("compensate", "t", "--yes").stderr("past its pivot").exits(5)
+    done = built.again("compensate", "t", "--yes").stderr("past its pivot").exits(5)
+    assert "go on forward: sagactl resume t" in done.stderr
     built.file("repaired", "").again("resume", "t").chatty().exits(0)
 
 
@@ -202,7 +208,12 @@ def test_the_last_column_of_list_is_cut_to_the_width_of_a_terminal_and_never_in_
     head, line = re.sub(r"\d+s ago +", "0s ago   ", built.again("list").chatty().exits(0).stdout).splitlines()
     assert cell_len(line) > 200
     assert shown(400) == [head, line]
-    assert shown(20) == [head, line[:head.index("WHY")] + "…"]  # there is no room for it at all
+    for columns, names in ((40, "ID SAGA STATE STEPS CHANGED WHY"), (39, "ID SAGA STATE STEPS WHY"),
+                           (30, "ID SAGA STATE WHY"), (23, "ID STATE WHY"), (18, "ID STATE WHY")):
+        fitting, cut = shown(columns)
+        assert fitting.split() == names.split()
+        assert cell_len(cut) <= columns
+    assert shown(10) == ["ID  STATE      WHY", "t   escalated  …"]  # there is no room for the last one at all
     for columns in (80, 81, 82, 83):
         same, cut = shown(columns)
         assert same == head
@@ -268,12 +279,69 @@ def test_a_reason_has_a_limit(tmp_path: Path) -> None:
     built.again("abandon", "t", "--reason", "x" * 5000).stderr("--reason is over 4096 characters").exits(2)
 
 
+@pytest.mark.parametrize(("step", "code", "why"), [
+    ("{id: b, action: exit 3, undo: none, on_failure: pause}", 12, "it was wrong"),
+    ("{id: b, action: sleep 300, kill_after: 1s, undo: none}", 10, "b: the deadline of 1s passed"),
+    ("{id: b, action: exit 3, undo: none}", 10, "b: exit 3"),
+], ids=["request", "deadline", "failure"])
+def test_list_and_inspect_say_the_same_of_why_a_saga_turned_back(tmp_path: Path, step: str, code: int, why: str) -> None:
+    limit = "1s" if "deadline" in why else "1h"
+    built = saga(tmp_path, f"timeout: {limit}\nsteps:\n  - {{id: a, action: 'true', undo: 'true'}}\n  - {step}\n")
+    built.run().chatty().exits(code)
+    if code == 12:
+        built.again("compensate", "t", "--yes", "--reason", why).chatty().exits(0)
+    (listed,) = built.again("list", "--json").chatty().exits(0).json
+    assert (listed["why"], built.inspect()["why"]) == (why, why)
+
+
+@pytest.mark.parametrize("word", ["kept", "undone"])
+def test_the_same_word_a_second_time_changes_nothing_and_another_one_is_refused(tmp_path: Path, word: str) -> None:
+    built = escalated(tmp_path)
+    resolve, other = ("resolve", "t", "--step", "m", "--reason", "x", "--as"), {"kept": "undone", "undone": "kept"}[word]
+    now = built.again(*resolve, word).chatty().exits(0).stdout
+    before = built.again("events", "t").chatty().exits(0).stdout
+    built.again(*resolve, word).stdout(now).stderr(f"t: m was resolved as {word} already").exits(0)
+    built.again(*resolve, other).stderr(f"can't be resolved as {other}").exits(5)
+    built.again("resolve", "t", "--step", "a", "--reason", "x", "--as", "undone").stderr("can't be resolved").exits(5)
+    assert built.again("events", "t").chatty().exits(0).stdout == before
+
+
+def test_a_step_whose_undo_ran_was_not_undone_by_anybody(tmp_path: Path) -> None:
+    built = escalated(tmp_path).file("repaired", "")
+    built.again("resume", "t").chatty().exits(11)
+    built.again("resolve", "t", "--step", "b", "--as", "undone", "--reason", "x").stderr("is compensated, which").exits(5)
+
+
+def test_an_interrupted_saga_is_not_called_running_by_resolve(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"steps:\n  - {{id: a, action: {json.dumps(KILL_ORCHESTRATOR)}, undo: none}}\n")
+    built.run().chatty().finished()
+    built.again("resolve", "t", "--step", "a", "--as", "kept", "--reason", "x").stderr(
+        "t is interrupted: only a paused or escalated saga").exits(5)
+
+
+def test_of_a_completed_saga_past_its_pivot_nobody_is_sent_forward(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps:\n  - {id: p, action: 'true', pivot: true}\n")
+    built.run().chatty().exits(0)
+    done = built.again("compensate", "t", "--yes").chatty().exits(5)
+    assert "t is past its pivot: there is no way back" in done.stderr
+    assert "resume" not in done.stderr
+
+
 def test_inspect_shows_what_persons_said_and_why(tmp_path: Path) -> None:
     built = escalated(tmp_path)
     built.again("resolve", "t", "--step", "m", "--as", "undone", "--reason", "ticket 812").chatty().exits(0)
     (word,) = built.inspect()["words"]
     assert (word["type"], word["step"], word["reason"]) == ("declared_undone", "m", "ticket 812")
     assert "declared undone of m, by" in built.again("inspect", "t").chatty().exits(0).stdout
+
+
+def test_inspect_says_after_how_long_an_attempt_timed_out_and_not_what_ended_it(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps: [{id: a, action: 'while :; do read word < go; done', timeout: 200ms, undo: none}]")
+    built.fifo("go")
+    built.run().chatty().exits(10)
+    said = built.again("inspect", "t").chatty().exits(0).stdout
+    assert "  action 1  in doubt, timed out after 200ms  " in said
+    assert "signal" not in said
 
 
 def test_a_step_that_is_trusted_to_have_left_nothing_is_named(tmp_path: Path) -> None:

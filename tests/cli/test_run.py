@@ -170,8 +170,35 @@ steps:
   - {id: a, secrets: [TOKEN], action: touch ran, undo: none}
 """)
     done = built.run().stderr("secret TOKEN is missing: $THE_TOKEN is not set").file_after("ran", None).exits(3)
-    assert "secret OTHER is missing: can't read /no/such" in done.stderr
+    assert "secret OTHER is missing: can't read /no/such: No such file or directory\n" in done.stderr
     built.again("list").stderr("no sagas yet").exits(0)
+
+
+@pytest.mark.parametrize(("data", "said"), [
+    (None, "is missing: can't read {path}: Is a directory"), (b"\xff", "is missing: can't read {path}: it is no UTF-8 text"),
+    (b"", "is empty: {path}"), (b"\n", "is empty: {path}"), (b"a\0b", "contains a NUL byte"),
+])
+def test_of_a_secret_that_can_not_be_used_it_is_said_why(tmp_path: Path, data: bytes | None, said: str) -> None:
+    path = tmp_path / "token"
+    path.mkdir() if data is None else path.write_bytes(data)
+    built = saga(tmp_path, """
+secrets: {TOKEN: {file: token}, OTHER: {env: THE_OTHER}}
+steps:
+  - {id: a, secrets: [TOKEN, OTHER], action: touch ran, undo: none}
+""").env(THE_OTHER="")
+    done = built.run().stderr(f"secret TOKEN {said.format(path=path)}").file_after("ran", None).exits(3)
+    assert "secret OTHER is empty: $THE_OTHER\n" in done.stderr
+
+
+def test_warnings_about_the_definition_are_said_unless_only_ids_are_wanted(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+params: {name: {type: string}}
+steps:
+  - {id: a, action: [echo, "${params.name}"], undo: none}
+""").file("lines", '{"name": "y"}\n')
+    built.run("-p", "name=x").chatty().stderr("SG502").exits(0)
+    built.again("run", "saga.yaml", "--id", "u", "-p", "name=x", "-q").stdout("u\n").exits(0)
+    built.again("run", "saga.yaml", "--each", "lines", "-q").stdout(re.compile(r"test-[0-9a-z]{6}\n")).exits(0)
 
 
 def test_the_variable_of_a_secret_and_inherited_saga_variables_are_not_passed_on(tmp_path: Path) -> None:

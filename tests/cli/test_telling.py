@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from sagactl.cli.options import FORMS, settled
+from sagactl.cli.render.human import conclusion, progress
 from sagactl.cli.telling import Teller
-from tests.core.test_decide import Drive, chain
+from sagactl.core.states import StepState
+from sagactl.model import OnInterrupt
+from tests.core.test_decide import Drive, chain, retrying
 from tests.harness import saga
+from tests.world import step
 
 
 def teller(drive: Drive, total: int = 1, **given: str) -> Teller:
@@ -75,6 +79,11 @@ def test_a_step_in_doubt_that_has_nothing_to_undo_is_named_in_the_end(tmp_path: 
         "all that had to be is undone\n  a may have taken effect and stays (`undo: none`): ended by signal 9\n").exits(10)
 
 
+def test_how_long_a_command_took_stands_beside_how_it_ended(tmp_path: Path) -> None:
+    done = saga(tmp_path, "steps: [{id: a, action: 'true', outputs: [id], undo: none}]").run().chatty().exits(10)
+    assert re.search(r"\(exit 0 after \d+\.\d+s: output id is missing: ", done.stderr)
+
+
 def test_outputs_that_a_step_found_by_its_check_has_not_are_named(tmp_path: Path) -> None:
     built = saga(tmp_path, """
 steps:
@@ -94,3 +103,27 @@ steps:
 """)
     built.run().chatty().stderr("t completed, without b\n").exits(0)
     assert [step["outputs_missing"] for step in built.inspect()["steps"]] == [[], []]
+
+
+def test_who_stops_it_on_the_way_back_is_not_told_to_turn_it_back() -> None:
+    drive = Drive.of(*chain("a", "b")).end("a", "ok")
+    resume = "  sagactl resume simulated-1      goes on in the direction it was going"
+    assert conclusion(drive.saga, interrupted=True)[1:] == [resume, "  sagactl compensate simulated-1  takes it back"]
+    drive.end("b", "fail")
+    assert drive.state("a") is StepState.COMPENSATING
+    assert [" ".join(line.split()) for line in conclusion(drive.saga, interrupted=True)[1:]] == [" ".join(resume.split())]
+
+
+def test_an_attempt_that_costs_nothing_is_told_as_made_again() -> None:
+    drive = Drive.of(step("charge", action=retrying(3, delay_s=0.0), undo=retrying(1), on_interrupt=OnInterrupt.RETRY))
+
+    def told() -> str | None:
+        return progress(drive.saga, drive.events[-1])
+
+    assert told() == "charge: action started (attempt 1/4)"
+    drive.end("charge", "lost")
+    assert told() == "charge: action started (attempt 1/4 again)"
+    drive.end("charge", "fail")
+    assert told() == "charge: action started (attempt 2/4)"
+    drive.end("charge", "lost").compensate().end("charge", "lost")
+    assert told() == "charge: undo started (attempt 1/2)"

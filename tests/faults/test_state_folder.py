@@ -130,19 +130,21 @@ def done(folder: Path) -> Saga:
     return saga(folder, "steps: [{id: a, action: touch ran, undo: none}]").args("run", "saga.yaml", "--id", "t")
 
 
+READ_ONLY = "mount --bind state state; mount -o remount,ro,bind state"
+
 needs_mounts = pytest.mark.skipif(
     subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0, reason="may not mount",
 )
 
 
 def within(folder: Path, prepare: str, *args: str) -> str:
-    """A command in a mount namespace of its own, that `prepare` has arranged; it must end with 7. What it said."""
+    """A command in a mount namespace of its own, that `prepare` has arranged; it must end with 7. What it printed and said."""
     shell = ["unshare", "-m", "sh", "-euc", f'{prepare}\nexec "$@"', "sh", *SAGACTL, *args]
     done = subprocess.run(shell, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, text=True,
                           capture_output=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 7, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    return done.stderr
+    return done.stdout + done.stderr
 
 
 @needs_mounts
@@ -153,9 +155,33 @@ def test_a_state_folder_that_is_read_only_is_an_error_that_names_it(tmp_path: Pa
         built.chatty().exits(0)
         (tmp_path / "ran").unlink()
     (tmp_path / "state").mkdir(exist_ok=True)
-    read_only = "mount --bind state state; mount -o remount,ro,bind state"
-    assert str(tmp_path / "state/sagactl") in within(tmp_path, read_only, "run", "saga.yaml")
+    assert str(tmp_path / "state/sagactl") in within(tmp_path, READ_ONLY, "run", "saga.yaml")
     assert not (tmp_path / "ran").exists()
+
+
+@needs_mounts
+@pytest.mark.parametrize("state", ["new", "used"])
+def test_doctor_finds_a_state_folder_that_is_read_only(tmp_path: Path, state: str) -> None:
+    if state == "used":
+        done(tmp_path).chatty().exits(0)
+    folder = tmp_path / "state"
+    folder.mkdir(exist_ok=True)
+    path = folder / "sagactl/sagas.db.d" if state == "used" else folder
+    said = within(tmp_path, READ_ONLY, "doctor")
+    assert f"folder       {path} can't be written to: its file system is read-only\n       mount it" in said
+    assert "wrong: folder" in said
+
+
+@needs_mounts
+def test_on_a_read_only_state_folder_an_error_says_what_and_no_more(tmp_path: Path) -> None:
+    done(tmp_path).chatty().exits(0)
+    (lock,) = (tmp_path / "state").rglob("lock")
+    said = within(tmp_path, READ_ONLY, "prune", "--yes")
+    assert "nothing to prune" not in said
+    assert "Read-only file system" in said
+    lock.unlink()
+    assert within(tmp_path, READ_ONLY, "resolve", "t", "--step", "a", "--as", "kept", "--reason", "x").startswith(
+        f"sagactl: can't open {lock}: Read-only file system\n")
 
 
 @needs_mounts

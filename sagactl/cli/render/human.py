@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from sagactl.cli.render.text import first_line, indented, table
 from sagactl.core import events as e
@@ -13,23 +14,27 @@ from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
 from sagactl.errors import ConflictError
 from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Phase, Step
-from sagactl.template import show
+from sagactl.template import Reference, show
 
 
-def command_line(command: Command) -> str:
-    """A command as a person would type it, `${…}` as written; quoted for display only."""
+def command_line(saga: Saga, command: Command) -> str:
+    """A command with the values that its saga knows, quoted for a shell; of a script its first line, as written."""
+    def known(reference: Reference) -> str | None:
+        value = saga.value_of(reference)
+        return "" if value is None and reference.optional else value
+
     if isinstance(command.run, Argv):
-        return shlex.join(command.run.words)
+        return shlex.join(show(word, known) for word in command.run.words)
     return first_line(command.run.text)
 
 
-def undo_text(step: Step) -> str:
-    """What taking a step back means."""
+def undo_text(saga: Saga, step: Step) -> str:
+    """What taking a step of this saga back means."""
     match step.undo:
         case Command():
-            return command_line(step.undo)
+            return command_line(saga, step.undo)
         case ManualUndo(text=text):
-            return f"by hand: {first_line(text)}"
+            return f"by hand: {first_line(show(text, saga.value_of))}"
         case NothingToUndo():
             return "nothing to undo"
         case _:
@@ -40,7 +45,7 @@ def progress(saga: Saga, event: e.Event, *, verbose: bool = False) -> str | None
     """The plain line of an event, less its time; None for events that say nothing by themselves."""
     match event:
         case e.AttemptStarted(attempt=attempt):
-            shown = f": {command_line(saga.by_id[event.step].command(attempt.phase))}" if verbose else ""
+            shown = f": {command_line(saga, saga.by_id[event.step].command(attempt.phase))}" if verbose else ""
             return f"{event.step}: {attempt.phase} started{_of(saga, attempt)}{shown}"
         case e.AttemptEnded(ending=ending):
             return f"{event.step}: {event.phase} {_ended(event)} ({_took(ending)}{_again(saga, event)})"
@@ -79,7 +84,8 @@ def _again(saga: Saga, event: e.AttemptEnded) -> str:
 
 def _of(saga: Saga, attempt: Attempt) -> str:
     most = saga.by_id[attempt.step].command(attempt.phase).retry.max_retries + 1
-    return f" (attempt {attempt.ordinal}/{most})" if most > 1 else ""
+    again = " again" if attempt.phase is not Phase.CHECK and saga.steps[attempt.step].lost else ""
+    return f" (attempt {attempt.ordinal}/{most}{again})" if most > 1 else ""
 
 
 def _ended(event: e.AttemptEnded) -> str:
@@ -105,19 +111,18 @@ def _took(ending: Ending) -> str:
     if ending.started_s is None:
         return said
     took = f"{max(0.0, ending.ended_s - ending.started_s):.1f}s"
-    return took if said == "exit 0" else f"{said} after {took}"
+    how, *details = said.split(": ", 1)
+    return took if said == "exit 0" else ": ".join([f"{how} after {took}", *details])
 
 
 def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
     """The one important sentence about a saga, and what to type next."""
     if interrupted:
         doubts = operate.open_doubts(saga)
-        return [
-            f"{saga.id} is interrupted and can go on:",
-            f"  sagactl resume {saga.id}        " + (f"goes on; about {', '.join(doubts)} only you can tell" if doubts
-                                                     else "goes on in the direction it was going"),
-            f"  sagactl compensate {saga.id}    takes it back",
-        ]
+        ways = [(f"sagactl resume {saga.id}", f"goes on; about {', '.join(doubts)} only you can tell" if doubts
+                 else "goes on in the direction it was going")]
+        ways += [(f"sagactl compensate {saga.id}", "takes it back")] * (saga.state is SagaState.RUNNING)
+        return [f"{saga.id} is interrupted and can go on:", *_to_type(ways)]
     match saga.state:
         case SagaState.COMPLETED:
             without = [name for name, view in saga.steps.items() if view.state is StepState.SKIPPED]
@@ -127,9 +132,11 @@ def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
             return [f"{saga.id} compensated: {because(saga)}; all that had to be is undone",
                     *_trusted(saga), *_doubtful(saga)]
         case SagaState.PAUSED:
-            return [f"{saga.id} paused: {because(saga)}",
-                    f"  sagactl resume {saga.id}        tries again what failed",
-                    f"  sagactl compensate {saga.id}    takes it back"]
+            return [f"{saga.id} paused: {because(saga)}", *_to_type([
+                (f"sagactl resume {saga.id}", "tries again what failed"),
+                (f"sagactl compensate {saga.id}", "takes it back"),
+                _leaving(saga),
+            ])]
         case SagaState.ESCALATED:
             still_open = operate.still_open(saga)
             most = f"{len(still_open)} steps need a person" if len(still_open) > 1 else because(saga)
@@ -144,15 +151,8 @@ def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
 
 def _kept(saga: Saga) -> list[str]:
     """What stays behind on a person's word."""
-    return [f"  {name} was kept and stays behind; what would take it back: {_undo_here(saga, saga.by_id[name])}"
+    return [f"  {name} was kept and stays behind; what would take it back: {undo_text(saga, saga.by_id[name])}"
             for name in saga.order if saga.steps[name].state is StepState.KEPT]
-
-
-def _undo_here(saga: Saga, step: Step) -> str:
-    """What taking a step of this saga back means: a text for people with its values."""
-    if isinstance(step.undo, ManualUndo):
-        return f"by hand: {first_line(show(step.undo.text, saga.value_of))}"
-    return undo_text(step)
 
 
 def _trusted(saga: Saga) -> list[str]:
@@ -210,7 +210,7 @@ def _standing(saga: Saga, item: OpenStep) -> list[str]:
         case Reason.UNDO_FAILED:
             tried = view.numbers.get(Phase.UNDO, 0)
             said = f"its undo failed {'once' if tried == 1 else f'{tried} times'}, last with {item.text}: " \
-                   f"{undo_text(step)}"
+                   f"{undo_text(saga, step)}"
         case Reason.IN_DOUBT:
             said = f"nobody knows whether it took effect: {item.text}"
         case Reason.PAST_PIVOT:
@@ -242,7 +242,15 @@ def _ways_out(saga: Saga) -> list[str]:
         ways.insert(0, (f"sagactl resume {saga.id}", "goes on; what failed has a fresh budget (mend its cause first)"))
     if saga.turn is None and _can_turn_back(saga):
         ways.append((f"sagactl compensate {saga.id}", "takes it back"))
-    ways.append((f'sagactl abandon {saga.id} --reason "WHY"', "leaves it as it is"))
+    return _to_type([*ways, _leaving(saga)])
+
+
+def _leaving(saga: Saga) -> tuple[str, str]:
+    return f'sagactl abandon {saga.id} --reason "WHY"', "leaves it as it is"
+
+
+def _to_type(ways: Sequence[tuple[str, str]]) -> list[str]:
+    """Commands, and what each does."""
     return [f"  {line}" for line in table(ways)]
 
 

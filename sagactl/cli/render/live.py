@@ -53,7 +53,7 @@ class View:
     ) -> None:
         stream = stream or sys.stderr
         self._fd, self._encoding = stream.fileno(), stream.encoding
-        self._plain = codecs.lookup(stream.encoding).name != "utf-8"
+        self._plain = codecs.lookup(stream.encoding).name != "utf-8" or _only_ascii()
         self._total, self._colour, self._now_s = total, colour, now_s
         self._lock = threading.Lock()
         self._sagas: dict[str, Saga] = {}
@@ -188,6 +188,14 @@ def back(drawn: Sequence[Line], size: os.terminal_size, *, clear: bool) -> str:
     if clear:
         return "\r" + TO_LINE_END + f"\x1b[1A{TO_LINE_END}" * (rows - 1) + "\n" * (rows > max(size.lines, len(drawn)))
     return "\r" + f"\x1b[{rows - 1}A" * (rows > 1)
+
+
+def _only_ascii() -> bool:
+    """Whether the locale is C. Python makes the streams UTF-8 then, and where only LANG says so it sets LC_CTYPE."""
+    whole, chars, rest = (os.environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    if chars == "C.UTF-8" and rest:
+        chars = rest
+    return (whole or chars or rest) in ("C", "POSIX")
 
 
 def _size(fd: int) -> os.terminal_size:
