@@ -72,7 +72,7 @@ def homes(folder: Path, number: int) -> list[Path]:
 
 @pytest.mark.torture
 def test_of_three_simultaneous_resumes_exactly_one_drives(tmp_path: Path, torture: Torture) -> None:
-    places = homes(tmp_path, torture.of(short=2, a_round=100))
+    places = homes(tmp_path, torture.of(short=1, a_round=100))
     found = Counter[str]()
     for home in places:
         built = saga(home, f"""

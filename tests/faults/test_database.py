@@ -77,7 +77,7 @@ def test_whatever_a_damaged_database_shows_is_what_was_written(path: Path, tortu
     rng, counts, whole = random.Random(torture.seed), Counter[str](), path.read_bytes()
     before = damaging.look(path, NAMES)
     assert {each.code for each in before.values()} == {0}
-    for n in range(tries := torture.of(short=12, a_round=1000)):
+    for n in range(tries := torture.of(short=6, a_round=1000)):
         damage = (damaging.flip, damaging.zero, damaging.cut)[n % 3]
         path.write_bytes(damage(rng, whole))
         found = damaging.judge(before, damaging.look(path, NAMES))
@@ -94,7 +94,7 @@ def test_damage_in_the_rows_of_a_saga_is_noticed_and_touches_no_other_saga(path:
     before = damaging.look(path, NAMES)
     places = damaging.places(path)
     assert sum(map(len, places.values())) > 5 * damaging.SAGAS
-    for _ in range(tries := torture.of(short=12, a_round=300)):
+    for _ in range(tries := torture.of(short=6, a_round=300)):
         name = rng.choice(NAMES)
         begin, size = rng.choice(places[name])
         path.write_bytes(whole[:begin] + damaging.flip(rng, whole[begin : begin + size]) + whole[begin + size :])
@@ -112,7 +112,7 @@ def test_a_damaged_wal_leaves_what_was_durable_at_one_moment_or_an_error(tmp_pat
     wal = Path(f"{path}-wal")
     rng, counts, whole, database = random.Random(torture.seed), Counter[str](), wal.read_bytes(), path.read_bytes()
     assert damaging.moment(path, moments[-1]) == moments[-1]
-    for n in range(tries := torture.of(short=8, a_round=1000)):
+    for n in range(tries := torture.of(short=4, a_round=1000)):
         damage = (damaging.flip, damaging.zero, damaging.cut)[n % 3]
         Path(f"{path}-shm").unlink(missing_ok=True)
         path.write_bytes(database)

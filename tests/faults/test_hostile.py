@@ -54,7 +54,7 @@ def test_the_corpus_is_large_and_each_of_its_files_says_what_it_tries() -> None:
 
 @pytest.mark.torture
 def test_mutated_definitions_are_only_refused_or_valid(torture: Torture) -> None:
-    tried = torture.of(short=800, a_round=100_000)
+    tried = torture.of(short=400, a_round=100_000)
     processes = [trial("mutated", torture.seed * PROCESSES + place, tried // PROCESSES) for place in range(PROCESSES)]
     results = [told(process) for process in processes]
     faults = [fault for result in results for fault in result["faults"]]

@@ -12,6 +12,6 @@ from tests.faults.kills import campaign
 
 @pytest.mark.torture
 def test_random_kills_repeat_nothing_and_lose_nothing(tmp_path: Path, torture: Torture) -> None:
-    counts = campaign(tmp_path, torture.seed, kills=torture.of(short=8, a_round=1000))
+    counts = campaign(tmp_path, torture.seed, kills=torture.of(short=5, a_round=1000))
     torture.report("random kills of the orchestrator", counts["kills"],
                    {"double": counts["double"], "lost": counts["lost"], "wrong": counts["wrong"]})
