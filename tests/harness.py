@@ -159,6 +159,17 @@ def saga(folder: Path, text: str) -> Saga:
     return Saga(folder, text)
 
 
+def asked(built: Saga, *args: str, question: bytes) -> tuple[subprocess.Popen[str], int, bytes]:
+    """A command that has asked on a terminal: its process, our end of the terminal, all that it shows."""
+    ours, theirs = os.openpty()
+    process = built.start(*args, stdin=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while question not in shown:
+        shown += os.read(ours, 4096)
+    return process, ours, shown
+
+
 def common(database: Path, output: str = "json") -> Common:
     """What a command gets that is called in this process."""
     return settled({"db": database, "output": output}, {}, FORMS)

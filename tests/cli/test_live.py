@@ -702,6 +702,26 @@ def test_nothing_is_drawn_until_a_new_size_stands(terminal: Terminal) -> None:
     assert drawn_s[1] - drawn_s[0] >= 2 * FRAME_S
 
 
+def test_a_terminal_whose_size_never_stands_holds_up_no_end(terminal: Terminal) -> None:
+    over = threading.Event()
+
+    def drag() -> None:
+        while not over.is_set():
+            for columns in range(40, 120):
+                terminal.size(columns, 24)
+
+    dragging = threading.Thread(target=drag)
+    with terminal.stream() as stream:
+        view = View(1, colour=False, stream=stream, now_s=lambda: 1.0)
+        with view:
+            tell(view, retried())
+            dragging.start()
+            view.above("said\n")
+        over.set()
+        dragging.join()
+    assert "said" in terminal.to_the_end()
+
+
 def test_what_terminals_disagree_about_is_cut_and_not_broken(terminal: Terminal) -> None:
     drive = order()
     ends(drive.at(1), "charge", 1, message="no ☂")

@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 from tests.cli.test_crash import KILL_ORCHESTRATOR
-from tests.harness import Saga, saga, states
+from tests.harness import Saga, asked, saga, states
 from tests.journal.test_damage import tamper
 
 ESCALATES = """
@@ -365,12 +365,7 @@ def test_what_is_asked_about_again_is_reported_in_the_form_that_was_asked_for(tm
 def test_a_question_that_is_not_answered_changes_nothing(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: echo undo >> log}\n")
     built.run().chatty().exits(0)
-    ours, theirs = os.openpty()
-    process = built.start("compensate", "t", stdin=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while b"Undo it?" not in shown:
-        shown += os.read(ours, 4096)
+    process, ours, shown = asked(built, "compensate", "t", question=b"Undo it?")
     assert b"a: echo undo >> log" in shown
     os.write(ours, b"n\n")
     process.communicate(timeout=30)

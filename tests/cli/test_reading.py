@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sagactl.journal.listing import PIECE_MAX
-from tests.harness import TIMEOUT_S, Saga, saga
+from tests.harness import TIMEOUT_S, Saga, asked, saga
 from tests.journal.making import history, make, write
 from tests.journal.test_damage import tamper
 
@@ -152,12 +152,7 @@ def test_sagas_are_pruned_where_the_folder_of_all_evidence_is_missing(tmp_path: 
 def test_ctrl_c_at_a_question_ends_it_and_changes_nothing(tmp_path: Path) -> None:
     built = saga(tmp_path, ONE)
     built.run().chatty().exits(0)
-    ours, theirs = os.openpty()
-    asking = built.start("prune", stdin=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while b"[y/N]" not in shown:
-        shown += os.read(ours, 4096)
+    asking, ours, _ = asked(built, "prune", question=b"[y/N]")
     asking.send_signal(signal.SIGINT)
     assert asking.communicate(timeout=TIMEOUT_S)[0] == ""
     os.close(ours)

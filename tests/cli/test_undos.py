@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_crash import ONCE, dies, script
-from tests.harness import Saga, saga
+from tests.harness import Saga, asked, saga
 
 
 def events(built: Saga) -> list[dict[str, str]]:
@@ -162,12 +162,7 @@ def test_a_question_shows_commands_with_their_values_and_says_what_is_interrupte
     built = saga(tmp_path, "params: {x: {type: string, default: a b}}\nsteps:\n  - {id: a, action: 'true', undo: [echo, '${params.x}']}\n"
                  f"  - id: b\n    action: {script(ONCE)}    undo: none\n")
     dies(built)
-    ours, theirs = os.openpty()
-    process = built.start("compensate", "t", stdin=theirs, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    while b"Undo it?" not in shown:
-        shown += os.read(ours, 4096)
+    process, ours, shown = asked(built, "compensate", "t", question=b"Undo it?")
     os.write(ours, b"n\n")
     process.communicate(timeout=30)
     os.close(ours)

@@ -28,6 +28,8 @@ from sagactl.core import events as e
 from sagactl.core.saga import Saga
 
 FRAME_S: Final = 0.25
+STANDS_S: Final = 2.0
+"""So long the end waits for a new size to stand: whoever goes on changing it gets what there is to say all the same."""
 HINTS: Final = (
     "Ctrl-C stops safely", "Ctrl-C again ends what runs", "Ctrl-C again kills what runs", "Ctrl-C again leaves it", "",
 )
@@ -126,7 +128,8 @@ class View:
             if self._stands():
                 self._draw()
             drawn_s = time.monotonic()
-        while not self._stands():
+        until_s = time.monotonic() + STANDS_S
+        while not self._stands() and time.monotonic() < until_s:
             time.sleep(FRAME_S)
         self._draw(last=True)
 
