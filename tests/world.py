@@ -17,8 +17,9 @@ from sagactl.core import events as e
 from sagactl.core.decide import Record, Rest, Run, Stop, Verdict, Wait, decide, verdict_of
 from sagactl.core.judge import judge
 from sagactl.core.parts import Actor, Attempt, Ending, How
-from sagactl.core.saga import Saga, StepView, evolve, replay
+from sagactl.core.saga import Saga, evolve, replay
 from sagactl.core.states import FINAL, SagaState, StepState
+from sagactl.core.step import StepView
 from sagactl.core.tables import SAGA_TABLE, STEP_TABLE
 from sagactl.errors import ConflictError, IllegalTransition
 from sagactl.model import (

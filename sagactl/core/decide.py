@@ -14,8 +14,9 @@ from typing import TypeAlias
 from sagactl.core import events as e
 from sagactl.core.judge import UNSEEN, needs_person, why
 from sagactl.core.parts import Attempt, Cause, OpenStep, Reason
-from sagactl.core.saga import Saga, StepView
+from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
+from sagactl.core.step import StepView
 from sagactl.model import Command, ManualUndo, OnFailure, OnInterrupt, Phase, Step
 from sagactl.plain import Value
 from sagactl.template import show

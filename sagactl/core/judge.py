@@ -12,8 +12,9 @@ from typing import Final
 
 from sagactl.core import events as e
 from sagactl.core.parts import Attempt, Ending, How
-from sagactl.core.saga import Saga, StepView
+from sagactl.core.saga import Saga
 from sagactl.core.states import StepState
+from sagactl.core.step import StepView
 from sagactl.model import Argv, Command, OnInterrupt, Phase, Step
 
 LOST_IN_A_ROW_MAX: Final = 3

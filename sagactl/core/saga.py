@@ -7,43 +7,18 @@ IllegalTransition. Rule 2: `evolve` keeps beside the states only what events sai
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sagactl.core import events as e
-from sagactl.core.parts import Actor, Attempt, Ending, How
+from sagactl.core.parts import Actor
 from sagactl.core.states import DONE, SagaState, StepState
+from sagactl.core.step import StepView, clamp, evolve_view, fresh
 from sagactl.core.tables import SAGA_TABLE, STEP_TABLE, History
 from sagactl.errors import IllegalTransition
-from sagactl.model import Command, Definition, NothingToUndo, Phase, Step
+from sagactl.model import Command, Definition, NothingToUndo, Step
 from sagactl.plain import Value, dumps
 from sagactl.template import Reference
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class StepView(Value):
-    """Where a step stands. `live` is the attempt whose intent has no outcome; `last` how its latest command ended.
-
-    `spent`, `checks_spent` and `lost` count within the present budget; `lost` those in a row that nobody saw the end
-    of. `retry_at_s` None: no further attempt. `check_at_s` None: no check to ask. `delay_s`: how
-    long the later of them was to wait when that was said. `numbers` are the highest attempt
-    numbers by phase. `forward` is the state that going back found the step in.
-    """
-
-    state: StepState = StepState.PENDING
-    prior: StepState = StepState.PENDING
-    forward: StepState = StepState.PENDING
-    live: Attempt | None = None
-    last: Ending | None = None
-    numbers: Mapping[Phase, int] = field(default_factory=dict)
-    spent: int = 0
-    checks_spent: int = 0
-    lost: int = 0
-    retry_at_s: float | None = None
-    check_at_s: float | None = None
-    delay_s: float = 0.0
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    problem: e.CompensationFailed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -152,7 +127,7 @@ def _saga_changes(saga: Saga, event: e.Event) -> dict[str, Any]:
     """The fields of the saga that an event about the whole changes."""
     match event:
         case e.HolderChanged(holder=holder):
-            clamped = {name: _clamp(view, event.at_s) for name, view in saga.steps.items()}
+            clamped = {name: clamp(view, event.at_s) for name, view in saga.steps.items()}
             left_s = _deadline_left_s(saga, event.at_s)
             deadline_s = None if left_s is None else event.at_s + left_s
             return {"holder": holder, "steps": clamped, "deadline_s": deadline_s}
@@ -164,11 +139,11 @@ def _saga_changes(saga: Saga, event: e.Event) -> dict[str, Any]:
             return {"turn": event, "requested": None, "decided": event, "to_undo": _to_undo(saga)}
         case e.CompensationResumed():
             again = tuple(name for name in reversed(saga.order) if _undo_again(saga, name))
-            fresh = {name: _fresh(view, event.at_s) if name in again else view for name, view in saga.steps.items()}
-            return {"to_undo": again, "steps": fresh, "requested": None, "decided": event}
+            renewed = {name: fresh(view, event.at_s) if name in again else view for name, view in saga.steps.items()}
+            return {"to_undo": again, "steps": renewed, "requested": None, "decided": event}
         case e.SagaResumed():
             left_s = saga.deadline_left_s
-            stuck = {name: _fresh(saga.steps[name], event.at_s) for name in saga.active if _ended(saga.steps[name])}
+            stuck = {name: fresh(saga.steps[name], event.at_s) for name in saga.active if _ended(saga.steps[name])}
             deadline_s = None if left_s is None else event.at_s + left_s
             return {"deadline_s": deadline_s, "steps": {**saga.steps, **stuck}, "decided": event}
         case e.SagaPaused() | e.SagaEscalated():
@@ -187,68 +162,13 @@ def _step_changes(saga: Saga, event: e.StepEvent) -> dict[str, Any]:
     if state is None:
         message = f"saga {saga.id}: {type(event).__name__} is not allowed for step {event.step} in state {before.state}"
         raise IllegalTransition(message)
-    view = _evolve_view(before, event)
+    view = evolve_view(before, event)
     view = replace(view, state=view.prior if isinstance(state, History) else state)
     steps = {**saga.steps, event.step: view}
     if view.state is before.state:
         return {"steps": steps}
     done = saga.done + (view.state in DONE) - (before.state in DONE)
     return {"steps": steps, "done": done, **_settled(saga, steps, event.step, before.state)}
-
-
-def _evolve_view(view: StepView, event: e.StepEvent) -> StepView:
-    """The view with what the event says; its state is not touched."""
-    match event:
-        case e.AttemptStarted(attempt=attempt):
-            if view.live is not None:
-                raise IllegalTransition(f"step {event.step}: an attempt is live already: {view.live}")
-            return _start(view, attempt)
-        case e.AttemptEnded():
-            if view.live is None or (view.live.phase, view.live.number) != (event.phase, event.number):
-                raise IllegalTransition(f"step {event.step}: {event.phase} {event.number} is not the live attempt")
-            return _end(view, event)
-        case e.CompensationFailed():
-            forward = view.forward if view.state is StepState.COMPENSATING else view.state
-            return replace(view, problem=event, forward=forward, retry_at_s=None)
-        case _:
-            return replace(view, check_at_s=None)
-
-
-def _start(view: StepView, attempt: Attempt) -> StepView:
-    numbers = {**view.numbers, attempt.phase: attempt.number}
-    if attempt.phase is Phase.CHECK:
-        return replace(view, live=attempt, numbers=numbers, check_at_s=None)
-    begun = replace(view, live=attempt, numbers=numbers, prior=view.state, retry_at_s=None, check_at_s=None,
-                    checks_spent=0)
-    undoing = (StepState.COMPENSATING, StepState.COMPENSATION_FAILED)
-    if attempt.phase is Phase.UNDO and view.state not in undoing:
-        return replace(begun, forward=view.state, spent=0, lost=0)
-    return begun
-
-
-def _end(view: StepView, event: e.AttemptEnded) -> StepView:
-    times_s = [at_s for at_s in (event.retry_at_s, event.check_at_s) if at_s is not None]
-    ended = replace(view, live=None, delay_s=max([0.0, *(at_s - event.at_s for at_s in times_s)]))
-    match event:
-        case e.ActionVoided() | e.UndoVoided():
-            return replace(ended, retry_at_s=event.retry_at_s)
-        case e.CheckVoided():
-            return replace(ended, check_at_s=event.check_at_s)
-        case e.CheckInconclusive():
-            return replace(ended, checks_spent=view.checks_spent + 1, check_at_s=event.check_at_s)
-        case e.EffectFound() | e.EffectAbsent():
-            outputs = {**view.outputs, **event.ending.outputs}
-            return replace(ended, retry_at_s=event.retry_at_s, check_at_s=None, outputs=outputs)
-    unseen = event.ending.how in (How.LOST, How.INTERRUPTED)
-    return replace(
-        ended,
-        last=event.ending,
-        spent=view.spent if unseen else view.spent + 1,
-        lost=view.lost + 1 if unseen else 0,
-        retry_at_s=event.retry_at_s,
-        check_at_s=event.check_at_s,
-        outputs={**view.outputs, **event.ending.outputs},
-    )
 
 
 def _settled(saga: Saga, steps: Mapping[str, StepView], name: str, before: StepState) -> dict[str, Any]:
@@ -292,21 +212,8 @@ def _undo_again(saga: Saga, name: str) -> bool:
     return failed and isinstance(saga.by_id[name].undo, Command)
 
 
-def _fresh(view: StepView, at_s: float) -> StepView:
-    return replace(view, spent=0, lost=0, retry_at_s=at_s)
-
-
 def _deadline_left_s(saga: Saga, at_s: float) -> float | None:
     """The time to the deadline; no more than the definition gives, whatever the clock did."""
     if saga.deadline_s is None or saga.definition.timeout_s is None:
         return None
     return min(saga.deadline_s - at_s, saga.definition.timeout_s)
-
-
-def _clamp(view: StepView, at_s: float) -> StepView:
-    """No wait is longer than it was when it began, whatever the clock did while nobody held the saga."""
-    if view.retry_at_s is not None:
-        view = replace(view, retry_at_s=min(view.retry_at_s, at_s + view.delay_s))
-    if view.check_at_s is not None:
-        view = replace(view, check_at_s=min(view.check_at_s, at_s + view.delay_s))
-    return view
