@@ -80,7 +80,7 @@ complete -c sagactl -n '__sagactl_at list' -l state -x -a '(__fish_append , aban
 complete -c sagactl -n '__sagactl_at list' -l name -x -d 'Only sagas of definitions of this name, which may have * ? [..]'
 complete -c sagactl -n '__sagactl_at list' -l since -x -d 'Only those that changed since: 2h, 3d, 2026-11-20, 2026-11-20T18:00Z'
 complete -c sagactl -n '__sagactl_at list' -l limit -x -d 'At most so many'
-complete -c sagactl -n '__sagactl_at list' -l exit-code -d 'Exit 11 if one that is listed is escalated'
+complete -c sagactl -n '__sagactl_at list' -l exit-code -d 'Exit 11 if one of those asked for is escalated'
 complete -c sagactl -n '__sagactl_at inspect' -l definition -d 'Print the definition that it runs, as JSON, which is YAML too, and nothing else'
 complete -c sagactl -n '__sagactl_at logs' -l phase -x -a 'action check undo' -d 'Only these commands'
 complete -c sagactl -n '__sagactl_at logs' -l attempt -x -d 'Only attempts of this number'

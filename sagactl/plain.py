@@ -20,6 +20,12 @@ T = TypeVar("T")
 type_hints = cache(typing.get_type_hints)
 
 
+def first_line(text: str) -> str:
+    """A text in a line: its first one, and a sign that there are more."""
+    first, *rest = text.strip().splitlines() or [""]
+    return first + (" …" if rest else "")
+
+
 class Value:
     """What the dataclasses of the model and the core have in common: equal are those of one class with equal fields.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 from collections.abc import Iterable
+from types import FrameType
 
 from sagactl.cli.options import Common
 from sagactl.cli.output import say
@@ -25,5 +29,26 @@ def agreed(common: Common, about: Iterable[str], what: str, question: str) -> bo
         raise UsageError(f"{what}, and there is nobody to ask", hint="say --yes to do it")
     for line in about:
         say(line)
-    say(f"{question} [y/N] ", end="")
-    return sys.stdin.buffer.readline().strip().lower() in (b"y", b"yes")
+    return typed(f"{question} [y/N] ").strip().lower() in (b"y", b"yes")
+
+
+def typed(question: str) -> bytes:
+    """The line that a person types, b"" at the end of input. What is said next begins a line, whatever was pressed."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def end(number: int, at: FrameType | None) -> None:
+        with contextlib.suppress(OSError):
+            os.write(2, b"\n")
+        if callable(before):
+            before(number, at)
+
+    if callable(before):
+        signal.signal(signal.SIGINT, end)
+    say(question, end="")
+    try:
+        line = sys.stdin.buffer.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not line.endswith(b"\n"):
+        say("")
+    return line

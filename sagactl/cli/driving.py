@@ -193,11 +193,12 @@ def going_on(
             hint = error.hint or f"set it where sagactl runs, then: sagactl resume {saga_id}"
             raise InvalidError(f"{saga_id} can't go on: {error}", hint=hint) from error
         warn_of_changes(saga.started)
-        for step in (name for name, view in saga.steps.items() if view.live is not None):
-            if pids := wiring.left_behind(saga, step):
-                say(f"{saga.id}: {step} is still at work, pid {', '.join(map(str, pids))}: waiting for it")
         now_s = time.time()
         words = say_so(saga, now_s)
+        turns = saga.requested or any(isinstance(each, e.CompensationRequested) for each in words)
+        for step, pids in wiring.left_running(saga).items():
+            say(f"{saga.id}: {step} is still at work, pid {', '.join(map(str, pids))}: "
+                f"{'ending' if turns and saga.turn is None else 'waiting for'} it")
         if saga.state in FINAL and not words:
             return saga, (), around
         pending = [e.HolderChanged(at_s=now_s, holder=wiring.me()), *words]

@@ -20,10 +20,11 @@ from sagactl.cli.lines import Lines, checked, opened
 from sagactl.cli.options import Common, Form, Progress
 from sagactl.cli.output import complain, hint, json_rows, one_place, result, say
 from sagactl.cli.params import Given
-from sagactl.cli.render.human import because, conclusion
+from sagactl.cli.render.human import conclusion
 from sagactl.cli.render.text import iso
 from sagactl.cli.telling import Teller, telling
 from sagactl.core import events as e
+from sagactl.core import operate
 from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState
 from sagactl.definition.parameters import check, refuse
@@ -155,7 +156,7 @@ class Tally:
         elif not self.common.quiet:
             self.show({"schema": 1, "line": number, "id": saga.id, "name": saga.definition.saga, "state": saga.state,
                        "interrupted": interrupted, "started": iso(saga.started.at_s), "changed": iso(saga.changed_s),
-                       "why": because(saga)})
+                       "why": operate.because(saga)})
 
     def _count(self, word: str) -> None:
         self.counts[word] += 1

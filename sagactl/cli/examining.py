@@ -17,7 +17,7 @@ from sagactl.cli.checks import Check, Status, grace, listed, places, settings, s
 from sagactl.cli.options import Common
 from sagactl.core.states import FINAL, SagaState
 from sagactl.errors import DamagedError, SagactlError, StoreError
-from sagactl.execution import survey
+from sagactl.execution import processes, survey
 from sagactl.journal import checking, place
 from sagactl.journal.listing import Summary
 from sagactl.journal.reading import Reader
@@ -34,6 +34,7 @@ class _Seen:
     tokens: set[str] = field(default_factory=set)
     live: list[Summary] = field(default_factory=list)
     escalated: list[str] = field(default_factory=list)
+    paused: list[str] = field(default_factory=list)
     resting: dict[str, str] = field(default_factory=dict)
     """Unfinished ones that may have evidence: token and id."""
     bare: list[str] = field(default_factory=list)
@@ -41,7 +42,7 @@ class _Seen:
     left: list[str] = field(default_factory=list)
     unfolded: list[str] = field(default_factory=list)
     at_work: list[str] = field(default_factory=list)
-    """Those with a supervisor, though nobody drives them."""
+    """Those with a supervisor, or at least a process of theirs, though nobody drives them."""
 
 
 def all_checks(common: Common) -> Iterator[Check]:
@@ -57,12 +58,13 @@ def all_checks(common: Common) -> Iterator[Check]:
     seen: _Seen | None = _Seen()
     try:
         reader = wiring.reader(database)
-        text = f"version {place.VERSION}" if reader else f"no database yet: {database} does not exist"
+        text = f"version {place.VERSION}" if reader else f"no database yet: {database} has no sagas"
         yield Check(name="database", text=text)
         if reader is not None:
             yield from _inside(reader)
             seen = reader.look(lambda connection: _see(connection, root, set(held)))
             yield _rows(seen)
+            seen.at_work += _left_running(reader, seen)
     except StoreError as error:
         yield Check(name="database", status=Status.WRONG, text=error.message, hint=error.hint)
         reader, seen = None, None
@@ -92,11 +94,20 @@ def _see(connection: sqlite3.Connection, root: Path, held: set[str]) -> _Seen:
         seen.tokens.add(each.token)
         if each.state is SagaState.ESCALATED:
             seen.escalated.append(each.id)
+        elif each.state is SagaState.PAUSED:
+            seen.paused.append(each.id)
         elif each.state in (SagaState.RUNNING, SagaState.COMPENSATING):
             seen.live.append(each)
         if each.token not in held:
             _see_evidence(seen, each, root)
     return seen
+
+
+def _left_running(reader: Reader, seen: _Seen) -> list[str]:
+    """The sagas that nobody drives, of which a command runs without a supervisor."""
+    tokens = {identity.partition(".")[0] for identity in processes.carried()} & seen.resting.keys()
+    names = [seen.resting[token] for token in tokens]
+    return sorted(name for name in names if name not in seen.at_work and wiring.left_running(reader.load(name)))
 
 
 def _see_evidence(seen: _Seen, saga: Summary, root: Path) -> None:
@@ -135,6 +146,7 @@ def _waiting(seen: _Seen, held: dict[str, survey.Holding]) -> Iterator[Check]:
     yield listed("interrupted", interrupted, "none", Status.NOTE, "sagactl resume --all")
     yield listed("commands", seen.at_work, "none runs on by itself", Status.NOTE, "sagactl resume SAGA waits for it")
     yield listed("escalated", seen.escalated, "none", Status.NOTE, "sagactl inspect SAGA says what a person has to do")
+    yield listed("paused", seen.paused, "none", Status.NOTE, "sagactl inspect SAGA says what a person can do")
 
 
 def _evidence(reader: Reader | None, seen: _Seen, root: Path, names: set[str]) -> Check:

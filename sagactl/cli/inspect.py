@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -10,10 +10,10 @@ import typer
 from sagactl.cli import driving, wiring
 from sagactl.cli.options import Common, SagaName, name_of
 from sagactl.cli.output import json_line, result
-from sagactl.cli.render.text import first_line, indented, safe
+from sagactl.cli.render.text import indented, safe
 from sagactl.core.states import SagaState
 from sagactl.errors import UsageError
-from sagactl.plain import dumps, to_plain
+from sagactl.plain import dumps, first_line, to_plain
 
 
 def inspect(
@@ -49,8 +49,8 @@ def inspect(
     return 0
 
 
-def _lines(shown: dict[str, Any], at_work: Mapping[str, int]) -> list[str]:
-    """All but the conclusion. `at_work` are the steps whose command runs, with its pid."""
+def _lines(shown: dict[str, Any], at_work: Mapping[str, Sequence[int]]) -> list[str]:
+    """All but the conclusion. `at_work` are the steps whose command runs, with its pids."""
     state = "interrupted, " + shown["state"] if shown["interrupted"] else shown["state"]
     lines = [f"{shown['id']}  {state}", f"  started {shown['started']}, last change {shown['changed']}"]
     lines += [f"  file {shown['file'] or '(stdin)'}, working folder {shown['cwd']}"]
@@ -60,7 +60,8 @@ def _lines(shown: dict[str, Any], at_work: Mapping[str, int]) -> list[str]:
     for step in shown["steps"]:
         lines += ["", f"{step['id']}  {step['state']}" + (f"  {step['description']}" if step["description"] else "")]
         lines += [line for attempt in step["attempts"] for line in _attempt(attempt)]
-        lines += [f"    its command runs: pid {at_work[step['id']]}"] if at_work.get(step["id"]) else []
+        if step["id"] in at_work:
+            lines.append(f"    its command runs: pid {', '.join(map(str, at_work[step['id']]))}")
         lines += [f"  output {name} = {value}" for name, value in step["outputs"].items()]
         lines += [f"  output {name} is missing" for name in step["outputs_missing"]]
         if step["problem"] is not None and step["state"] == "compensation_failed":

@@ -15,11 +15,12 @@ import typer
 from sagactl.cli import wiring
 from sagactl.cli.options import Common
 from sagactl.cli.output import complain, json_rows, result, say
-from sagactl.cli.render.text import first_line, safe, table
+from sagactl.cli.render.text import safe, table
 from sagactl.core.states import SagaState
 from sagactl.errors import UsageError
 from sagactl.journal.listing import Listing, Summary
 from sagactl.journal.reading import Reader
+from sagactl.plain import first_line
 
 INTERRUPTED: Final = "interrupted"
 STYLES: Final = {SagaState.ESCALATED: "bad", SagaState.PAUSED: "warn", INTERRUPTED: "warn"}
@@ -51,7 +52,9 @@ def list_sagas(
     limit: Annotated[int | None, typer.Option("--limit", min=1, max=LIMIT_MAX, show_default=False, help=(
         "At most so many. Default: 20 for people, all for programs (-q, -o json, -o jsonl)."
     ))] = None,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 11 if one that is listed is escalated.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help=(
+        "Exit 11 if one of those asked for is escalated."
+    ))] = False,
     *, common: Common,
 ) -> int:
     """List sagas: escalated and unfinished ones first, then the newest.
@@ -63,14 +66,16 @@ def list_sagas(
     wanted, since_s = _states(state), _since_s(since)
     if name == "":
         raise UsageError("--name is empty", hint="leave it out for sagas of any name")
+    judged_too = exit_code and limit is None  # the exit is that of all, though a person is shown the first of them
+    hint = f"--limit {2 * (limit or HUMAN_LIMIT)}" + (", or --state" if state is None else "")
     if limit is None:
         limit = HUMAN_LIMIT if common.human else LIMIT_MAX
     reader = wiring.reader(common.database)
     found = Listing() if reader is None else reader.summaries(
         states=_journaled(wanted), name_glob=name, since_s=since_s,
-        limit=None if INTERRUPTED in wanted else limit + MORE_MAX)
-    rows = list(_matching(found.rows, wanted, common.database))
-    more, rows = max(0, len(rows) - limit), rows[:limit]
+        limit=None if (whole := judged_too or INTERRUPTED in wanted) else limit + MORE_MAX)
+    every = list(_matching(found.rows, wanted, common.database))
+    more, rows = max(0, len(every) - limit), every[:limit]
     _print(common, rows)
     if common.human:
         _show(rows)
@@ -80,9 +85,9 @@ def list_sagas(
     elif common.human and not rows and not found.damages:
         say("no such sagas" if any(each is not None for each in (state, name, since)) else "no sagas yet")
     if more:
-        say(f"{more}{'+' if more == MORE_MAX else ''} more: --limit {limit * 2}, or --state")
+        say(f"{more}{'+' if more == MORE_MAX and not whole else ''} more: {hint}")
     codes = [complain(error) for error in found.damages]
-    if exit_code and any(row.state is SagaState.ESCALATED for row, _ in rows):
+    if exit_code and any(row.state is SagaState.ESCALATED for row, _ in (every if judged_too else rows)):
         codes.append(ESCALATED_EXIT)
     return min(codes, default=0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,9 +61,18 @@ def logs(
                 show({"schema": 1, "saga": name, **line})
         if not shown and (step, phase, attempt) != (None, None, None):
             raise _none_such(name, step, phase, attempt, _attempts(None, None, None, _facts(reader, name)))
-    if common.human and not follow and not any(each.printed for each in shown.values()):
-        say("nothing was printed")
+    if common.human:
+        _say_what_is_missing(shown.values(), follow=follow)
     return 0
+
+
+def _say_what_is_missing(shown: Collection[_Shown], *, follow: bool) -> None:
+    for each in shown:
+        for stream in each.streams:
+            if stream.not_kept_bytes:
+                say(f"{each.label}: {stream.not_kept_bytes:,} bytes of its {stream.name} were not kept")
+    if not follow and not any(each.printed for each in shown):
+        say("nothing was printed")
 
 
 def _printed(

@@ -71,7 +71,13 @@ class OneCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read them. Raises UsageError where there are more arguments than it takes."""
-        rest = super().parse_args(ctx, args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except Exception as error:
+            told: Any = error
+            if getattr(error, "ctx", ctx) is None:
+                told.ctx = ctx  # who parses options knows of no command
+            raise
         if rest:
             import shlex
 
@@ -206,7 +212,7 @@ def refused(error: Exception) -> int:
     if told is None:
         return report(error)
     path = getattr(getattr(error, "ctx", None), "command_path", "sagactl")
-    return complain(UsageError(told(), hint=f"{path} --help shows what it takes"))
+    return complain(UsageError(" ".join(told().split()), hint=f"{path} --help shows what it takes"))
 
 
 def _wanted_form() -> str:

@@ -99,7 +99,7 @@ def flags(
         "auto, always or never. Default: $SAGACTL_COLOR, else auto: on terminals, without $NO_COLOR."
     ))] = None,
     progress: Annotated[str | None, typer.Option("--progress", metavar="HOW", show_default=False, help=(
-        "auto, live, plain or none. Default: $SAGACTL_PROGRESS, else auto: live on a terminal, plain lines under $CI."
+        "auto, live, plain or none. Default: $SAGACTL_PROGRESS, else auto: live on a terminal, else or under $CI plain."
     ))] = None,
     no_input: Annotated[bool, typer.Option("--no-input", help="Ask for nothing, as $SAGACTL_NO_INPUT=1.")] = False,
 ) -> dict[str, Any]:

@@ -6,17 +6,16 @@ A value never reads a file by itself: `-p x=@file` is `@file`. Only a terminal i
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from sagactl.cli.asking import can_ask
+from sagactl.cli.asking import can_ask, typed
 from sagactl.cli.files import read_file, shown_name
 from sagactl.cli.options import Common
-from sagactl.cli.output import hint, say
+from sagactl.cli.output import hint
 from sagactl.errors import UsageError
 from sagactl.model import Definition
 
@@ -98,8 +97,7 @@ def _asked(definition: Definition, names: Sequence[str]) -> Iterator[str]:
         purpose = f" ({rule['description']})" if rule.get("description") else ""
         problems: Sequence[str] = [""]
         while problems:
-            say(f"{name}{purpose}, {rule_text(rule)}:")
-            line = sys.stdin.buffer.readline()
+            line = typed(f"{name}{purpose}, {rule_text(rule)}:\n")
             if not line:
                 raise UsageError(f"{name} is missing: nothing was run", hint=f"give it with -p {name}=VALUE")
             answer = os.fsdecode(line.removesuffix(b"\n"))

@@ -236,14 +236,28 @@ def alive(database: Path, saga: Saga) -> list[str]:
     return running_steps(Evidence(database), saga)
 
 
-def at_work(database: Path, saga: Saga) -> dict[str, int]:
-    """The steps whose attempt without outcome a supervisor has in hand, with the pid of the command. Only looks."""
+def at_work(database: Path, saga: Saga) -> dict[str, tuple[int, ...]]:
+    """The steps whose attempt without outcome is still at work, and the pids that are known. Only looks.
+
+    Of one that a supervisor has in hand it is the command's, of another all that is left.
+    """
     from sagactl.execution import survey
     from sagactl.execution.invocation import attempt_name
 
     names = {attempt_name(saga, view.live): name for name, view in saga.steps.items() if view.live is not None}
     found = survey.at_work(Evidence(database).saga_folder(saga.started.token), names)
-    return {names[each]: pid for each, pid in found.items()}
+    alive = left_running(saga) if len(found) < len(names) else {}
+    return alive | {names[each]: (pid,) for each, pid in found.items() if pid}
+
+
+def left_running(saga: Saga) -> dict[str, tuple[int, ...]]:
+    """The steps whose attempt without outcome has live processes, and their pids, in one look at all there are."""
+    from sagactl.execution import processes
+    from sagactl.execution.invocation import attempt_id
+
+    alive = processes.carried()
+    ids = {name: attempt_id(saga, view.live) for name, view in saga.steps.items() if view.live is not None}
+    return {name: alive[identity] for name, identity in ids.items() if identity in alive}
 
 
 def left_behind(saga: Saga, step: str) -> tuple[int, ...]:

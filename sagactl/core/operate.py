@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import Final
 
 from sagactl.core import events as e
-from sagactl.core.judge import needs_person
-from sagactl.core.parts import Actor, OpenStep, Reason
+from sagactl.core.judge import needs_person, why
+from sagactl.core.parts import Actor, Cause, OpenStep, Reason
 from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
 from sagactl.core.tables import STEP_TABLE
 from sagactl.errors import ConflictError, NotFoundError
 from sagactl.model import Step
+from sagactl.plain import first_line
 
 
 class Word(StrEnum):
@@ -134,6 +135,27 @@ def still_open(saga: Saga) -> tuple[OpenStep, ...]:
         each for each in saga.decided.open
         if saga.steps[each.step].state in waiting.get(each.reason, (StepState.IN_DOUBT, StepState.COMPENSATION_FAILED))
     )
+
+
+def because(saga: Saga) -> str:
+    """In a line why a saga is where it is: what needs a person, why it turned back or was left, or how the step that
+    holds it up last failed; "" where nothing does.
+    """
+    match saga.decided:
+        case e.SagaEscalated():
+            waiting = (": ".join(filter(None, (each.step, each.reason.replace("_", " "), first_line(each.text))))
+                       for each in still_open(saga))
+            return "; ".join(waiting) or SETTLED
+        case e.SagaPaused(step=step, text=text):
+            return f"{step}: {text}"
+        case e.SagaAbandoned(reason=reason) if reason:
+            return reason
+    if saga.turn is not None:
+        blamed = saga.turn.failed_step and saga.turn.cause is not Cause.REQUEST
+        return f"{saga.turn.failed_step}: {saga.turn.text}" if blamed else saga.turn.text
+    failed = (name for name in saga.active if saga.steps[name].state in (StepState.FAILED, StepState.IN_DOUBT))
+    name = min(failed, key=saga.places.__getitem__, default=None)
+    return "" if name is None else f"{name}: {why(saga.steps[name].last)}"
 
 
 def open_doubts(saga: Saga) -> tuple[str, ...]:

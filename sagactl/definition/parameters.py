@@ -95,7 +95,7 @@ def parse_params_file(data: bytes, file: str) -> Mapping[str, object]:
     if data.lstrip().startswith(b"{") and len(data) <= FILE_BYTES_MAX:
         with contextlib.suppress(ValueError):  # then YAML's reader tells why
             return json_mapping(data)
-    source, root, problems = read(data, file)
+    source, root, problems = read(data, file, begins="parameters are lines `NAME: VALUE`; `{}` is none at all")
     found = list(problems)
     if not found and not isinstance(root.value, dict):
         message = "the file must be a mapping of parameter names to values"
@@ -133,7 +133,7 @@ def _split(pairs: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            problems.append(f"{shown(pair)} has no `=`: write NAME=VALUE, or NAME=PATH for a file")
+            problems.append(f"{shown(pair)} has no `=`: write `-p NAME=VALUE`, or `--param-file NAME=PATH`")
         elif name in texts:
             problems.append(f"{_name(name)} is given twice")
         else:

@@ -48,16 +48,20 @@ _WORDS: dict[str, Scalar] = {
 }  # fmt: skip
 
 
-def read(data: bytes, file: str, *, loader: type[Any] = LOADER) -> tuple[Source, Node, tuple[Problem, ...]]:
+def read(
+    data: bytes, file: str, *, loader: type[Any] = LOADER,
+    begins: str = "a definition begins with `saga: NAME` and `steps:`",
+) -> tuple[Source, Node, tuple[Problem, ...]]:
     """The text, its tree, and what is wrong with it that did not keep it from being read.
 
-    `file` is for messages only. `loader` is one of PyYAML's; only its parser is used.
+    `file` and `begins`, what there should be in an empty one, are for messages only. `loader` is one of PyYAML's; only
+    its parser is used.
 
     Raises:
         DefinitionError: what follows can't be read.
     """
     source = _decode(data, file.replace("\n", "\\n"))  # a name must not look like a line of ours
-    reader = _Reader(source, loader)
+    reader = _Reader(source, loader, begins)
     try:
         root = reader.document()
     except _Unreadable as error:
@@ -118,8 +122,8 @@ def _decode(data: bytes, file: str) -> Source:
 class _Reader:
     """Makes the tree of one text. `problems` are those that reading could go on from."""
 
-    def __init__(self, source: Source, loader: type[Any]) -> None:
-        self.source = source
+    def __init__(self, source: Source, loader: type[Any], begins: str) -> None:
+        self.source, self.begins = source, begins
         self.problems: list[Problem] = []
         self.events = self._events(loader)
 
@@ -135,8 +139,7 @@ class _Reader:
                 root = self._node(next(self.events))
         if root is None or (root.value is None and not root.broken):
             told = f"the file holds nothing but {shown(root.text)}" if root and root.text else "the file is empty"
-            raise _unreadable("SG113", root.span if root else Span(start=0, end=0), told,
-                              "a definition begins with `saga: NAME` and `steps:`")
+            raise _unreadable("SG113", root.span if root else Span(start=0, end=0), told, self.begins)
         return root
 
     def _events(self, loader: type[Any]) -> Iterator[Any]:

@@ -64,6 +64,7 @@ def attempt_name(saga: Saga, attempt: Attempt) -> str:
 def _told(job: Job, outputs_folder: str) -> dict[str, str]:
     """The SAGA_* variables of a command."""
     saga, attempt = job.saga, job.attempt
+    asked_about = Phase.ACTION if attempt.phase is Phase.CHECK else attempt.phase
     told = {
         "SAGA_ID": saga.id,
         "SAGA_NAME": saga.definition.saga,
@@ -72,7 +73,7 @@ def _told(job: Job, outputs_folder: str) -> dict[str, str]:
         "SAGA_ATTEMPT": str(attempt.ordinal),
         "SAGA_MAX_ATTEMPTS": str(job.command.retry.max_retries + 1),
         "SAGA_ATTEMPT_ID": attempt_id(saga, attempt),
-        "SAGA_IDEMPOTENCY_KEY": f"{saga.id}/{attempt.step}/{attempt.phase}",
+        "SAGA_IDEMPOTENCY_KEY": f"{saga.id}/{attempt.step}/{asked_about}",  # a check looks for what has the action's
         "SAGA_OUTPUT_DIR": outputs_folder,
         "SAGA_DEADLINE": str(int(attempt.started_s + attempt.timeout_s)),  # shells count in whole numbers
     }

@@ -18,6 +18,7 @@ GIVE_UP_AFTER_S: Final = 5.0
 """Longer after KILL a process is stuck in the kernel, and a person has to know of it."""
 
 _LOOK_MIN_S, _LOOK_MAX_S = 0.005, 0.1
+_CARRIED = b"SAGA_ATTEMPT_ID="
 
 
 def boot_id() -> str:
@@ -61,6 +62,17 @@ def members(attempt_id: str, session: int | None, since_ticks: int | None) -> tu
         return (session,) if session is not None and _signalled(os.killpg, session, 0) else ()
     # Twice to say nobody: who forked after the list was made, and ended, is in none with its child.
     return _members(attempt_id, session, since_ticks) or _members(attempt_id, session, since_ticks)
+
+
+def carried() -> dict[str, tuple[int, ...]]:
+    """The ids of all attempts that have live processes, and their pids; none without /proc. Raises OSError."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc") if PROC else ()):
+        for pair in _environment(name):
+            if pair.startswith(_CARRIED):
+                identity = pair[len(_CARRIED):].decode("utf-8", "replace")
+                found[identity] = (*found.get(identity, ()), int(name))
+    return found
 
 
 class Sweep:
@@ -113,7 +125,7 @@ def send(pid: int, who: tuple[str, int | None, int | None], number: int) -> None
         return
     try:
         stat = _stat(pid)
-        same = stat is not None and (stat[0] == who[1] or _carries(str(pid), f"SAGA_ATTEMPT_ID={who[0]}".encode()))
+        same = stat is not None and (stat[0] == who[1] or _CARRIED + who[0].encode() in _environment(str(pid)))
         if same:
             signal.pidfd_send_signal(descriptor, number)
     except (ProcessLookupError, PermissionError):
@@ -123,13 +135,13 @@ def send(pid: int, who: tuple[str, int | None, int | None], number: int) -> None
 
 
 def _members(attempt_id: str, session: int | None, since_ticks: int | None) -> tuple[int, ...]:
-    wanted = f"SAGA_ATTEMPT_ID={attempt_id}".encode()
+    wanted = _CARRIED + attempt_id.encode()
     found = []
     for name in os.listdir("/proc"):
         stat = _stat(int(name)) if name.isdigit() else None
         if stat is None or (since_ticks is not None and stat[1] < since_ticks):
             continue
-        if stat[0] == session or _carries(name, wanted):
+        if stat[0] == session or wanted in _environment(name):
             found.append(int(name))
     return tuple(found)
 
@@ -148,12 +160,13 @@ def _stat(pid: int) -> tuple[int, int] | None:
         return None
 
 
-def _carries(name: str, wanted: bytes) -> bool:
+def _environment(name: str) -> list[bytes]:
+    """Of a process that is there and ours to look at; none otherwise. Raises OSError."""
     try:
         with open(f"/proc/{name}/environ", "rb") as environ:
-            return wanted in environ.read().split(b"\0")
+            return environ.read().split(b"\0")
     except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return False
+        return []
 
 
 def _signalled(send_to: Callable[[int, int], None], pid: int, number: int) -> bool:

@@ -24,6 +24,8 @@ class Stream:
     def __init__(self, folder: Path, name: str) -> None:
         self._path, self.name = folder / name, name
         self._read_bytes = 0
+        self.not_kept_bytes = 0
+        """Of a stream that was folded, so many were left out."""
 
     def stamp(self) -> int:
         """What changes when there is more."""
@@ -50,6 +52,7 @@ class Stream:
         kept = str(folded.get(self.name, "")).encode("utf-8", "surrogateescape")
         missing = folded.get(f"{self.name}_bytes", len(kept)) - self._read_bytes
         self._read_bytes += missing
+        self.not_kept_bytes = max(0, missing - len(kept))
         return io.BytesIO(kept[max(0, len(kept) - missing):])
 
     def _file(self, descriptor: int, *, whole: bool) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ it. Knows no events.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
@@ -28,6 +29,7 @@ PAGE_BYTES: Final = 8192
 NETWORK: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"})
 """File systems where neither WAL (shared memory) nor flock can be trusted."""
 
+_TOKEN = re.compile("[0-9a-f]+")
 _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\0"
 
@@ -84,8 +86,37 @@ def exists(database: Path) -> bool:
     """Whether there is a database of ours; False for no file, or an empty one. Reads only the file's header.
 
     Raises:
-        StoreError: it is behind a symlink, not ours, or of a newer version; or something was planted beside it.
+        StoreError: it is behind a symlink, not ours, or of a newer version; something was planted beside it; or it is
+            gone, and what its sagas did would be done again.
     """
+    header = _header(database)
+    if not header and (lost := _lost(database)):
+        header = _header(database)  # somebody may have made it, and begun a saga, meanwhile
+        if not header:
+            raise lost
+    if header:
+        _check(database, header)
+    return bool(header)
+
+
+def _lost(database: Path) -> StoreError | None:
+    """What is wrong where there is no database, or an empty file, but what belongs to one."""
+    how = "empty" if database.exists() else "gone"
+    wal, folder = Path(f"{database}-wal"), folder_of(database)
+    if wal.exists() and wal.stat().st_size:
+        return StoreError(f"{database} is {how}, but {wal} is left of it",
+                          hint="move that away first: SQLite would write it into any database that is put there")
+    try:
+        sagas = [each for each in folder.iterdir() if _TOKEN.fullmatch(each.name) and each.is_dir()]
+        left = sum(any(each.name != "lock" for each in saga.iterdir()) for saga in sagas)
+    except OSError:
+        left = 0
+    return StoreError(f"{database} is {how}, but {folder} has the files of {left} saga{'s' * (left > 1)}",
+                      hint=f"put the newest backup back; or, to begin anew, move {folder} away") if left else None
+
+
+def _header(database: Path) -> bytes:
+    """The first bytes of a file; none where there is no file. Raises StoreError."""
     if database.is_symlink():
         raise StoreError(f"{database} is a symlink", hint="name the file itself with --db")
     for ending in ("-wal", "-shm", "-journal"):
@@ -94,17 +125,14 @@ def exists(database: Path) -> bool:
         # Not blocking: a fifo must not hang us.
         descriptor = os.open(database, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        return False
+        return b""
     except OSError as error:
         raise StoreError(f"can't open {database}: {error.strerror}") from error
     try:
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        header = os.pread(descriptor, _HEADER_BYTES, 0) if regular else b"no file"
+        return os.pread(descriptor, _HEADER_BYTES, 0) if regular else b"no file"
     finally:
         os.close(descriptor)
-    if header:
-        _check(database, header)
-    return bool(header)
 
 
 def _refuse_planted(beside: Path) -> None:

@@ -37,7 +37,7 @@ _HINTS: Final = {
     "NOMEM": ("there is no memory left", "make room in memory, then try again"),
 }
 _DAMAGED: Final = ("CORRUPT", "NOTADB")
-RESTORE: Final = "keep a copy of the database and of its -wal file, then restore a backup"
+RESTORE: Final = "move the database, its -wal and its -shm away, keep them, then put a backup there"
 
 
 def event_crc(token: str, seq: int, kind: str, data: str | bytes) -> int:

@@ -15,11 +15,9 @@ from typing import Final, Generic, TypeVar
 
 from sagactl.core import events as e
 from sagactl.core.codec import definition_key, encode
-from sagactl.core.judge import why as why_of
-from sagactl.core.operate import SETTLED, still_open
-from sagactl.core.parts import Actor, Cause
+from sagactl.core.operate import because
+from sagactl.core.parts import Actor
 from sagactl.core.saga import Saga
-from sagactl.core.states import StepState
 from sagactl.errors import ConflictError, DamagedError, FencedError, NotFoundError
 from sagactl.journal.rows import RESTORE, SUMMARY_COLUMNS, chained, event_crc, pack, summary_crc
 from sagactl.plain import dumps, from_plain, to_plain
@@ -108,7 +106,8 @@ class Append:
             kind, text = encode(event)
             data = pack(text)
             rows.append((seq, kind, data, event_crc(token, seq, kind, data)))
-        return cls(saga=saga, expected=expected, rows=tuple(rows), why=why(saga), answered=answered)
+        why = _encodable(because(saga))[:WHY_CHARS_MAX]
+        return cls(saga=saga, expected=expected, rows=tuple(rows), why=why, answered=answered)
 
     def __call__(self, connection: sqlite3.Connection) -> tuple[Request, ...]:
         """Write it; the open requests about the saga."""
@@ -178,27 +177,6 @@ def add_request(connection: sqlite3.Connection, saga_id: str, by: Actor, reason:
         raise NotFoundError(f"no saga {saga_id}")
     connection.execute("INSERT INTO requests (saga, by, reason) VALUES (?, ?, ?)",
                        (found[0], dumps(to_plain(by)), _encodable(reason)))
-
-
-def why(saga: Saga) -> str:
-    """One line: what needs a person, why it turned back or was left, or how the step that holds it up last failed."""
-    return _encodable(_why(saga))[:WHY_CHARS_MAX]
-
-
-def _why(saga: Saga) -> str:
-    match saga.decided:
-        case e.SagaEscalated():
-            return "; ".join(f"{each.step}: {each.text or each.reason.value}" for each in still_open(saga)) or SETTLED
-        case e.SagaPaused(step=step, text=text):
-            return f"{step}: {text}"
-        case e.SagaAbandoned(reason=reason) if reason:
-            return reason
-    if saga.turn is not None:
-        blamed = saga.turn.failed_step and saga.turn.cause is not Cause.REQUEST
-        return f"{saga.turn.failed_step}: {saga.turn.text}" if blamed else saga.turn.text
-    failed = (name for name in saga.active if saga.steps[name].state in (StepState.FAILED, StepState.IN_DOUBT))
-    name = min(failed, key=saga.places.__getitem__, default=None)
-    return "" if name is None else f"{name}: {why_of(saga.steps[name].last)}"
 
 
 def _encodable(text: str) -> str:

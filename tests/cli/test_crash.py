@@ -297,6 +297,51 @@ steps:
     assert "ok  commands" in built.again("doctor").chatty().exits(0).stdout
 
 
+def test_what_runs_on_though_its_supervisor_is_dead_is_shown_too_and_told_how_it_ends(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: {script(KILL_ORCHESTRATOR, 'kill -9 $PPID', 'echo $$ > pid', 'read go < go')}
+    check: exit 1
+    undo: none
+""")
+    built.fifo("go")
+    built.fifo("pid")
+    process = built.start("run", "saga.yaml", "--id", "t")
+    pid = (tmp_path / "pid").read_text().strip()
+    process.communicate(timeout=30)
+    assert f"its command runs: pid {pid}" in built.again("inspect", "t").chatty().exits(0).stdout
+    assert "note  commands" in built.again("doctor").chatty().exits(0).stdout
+    built.again("compensate", "t", "--yes").stdout("t compensated\n").stderr(f"a is still at work, pid {pid}: ending it").exits(0)
+    assert "ok  commands" in built.again("doctor").chatty().exits(0).stdout
+
+
+def test_a_daemon_that_an_action_left_on_purpose_is_nothing_that_a_saga_waits_for(tmp_path: Path) -> None:
+    built = saga(tmp_path, """
+steps:
+  - {id: a, action: "setsid cat daemon & echo a", undo: none}
+  - {id: b, action: "false", on_failure: pause, undo: none}
+""")
+    daemon = built.fifo("daemon")
+    built.run().chatty().exits(12)
+    assert "ok    commands" in built.again("doctor").chatty().exits(0).stdout
+    assert "its command runs" not in built.again("inspect", "t").chatty().exits(0).stdout
+    assert "still at work" not in built.again("resume", "t").chatty().exits(12).stderr
+    daemon.write_text("")
+
+
+def test_a_check_has_the_idempotency_key_of_the_action_that_it_asks_about_and_an_undo_its_own(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: {script('echo $SAGA_IDEMPOTENCY_KEY >> log', 'kill -9 $PPID')}
+    check: grep -qx "$SAGA_IDEMPOTENCY_KEY" log
+    undo: echo $SAGA_IDEMPOTENCY_KEY >> log
+  - {{id: b, action: "false", undo: none}}
+""")
+    built.run().stdout("t compensated\n").chatty().file_after("log", "t/a/action\nt/a/undo\n").exits(10)
+
+
 def test_a_lock_whose_text_is_none_of_ours_still_locks(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo > ready; cat go', undo: none}\n")
     ready, go = built.fifo("ready"), built.fifo("go")

@@ -79,7 +79,7 @@ def test_each_check_is_a_line_and_the_last_one_says_it_all(path: Path) -> None:
     assert code == 0
     assert all(LINE.fullmatch(line) for line in lines[:-1])
     assert lines[-1] == "nothing is wrong; 2 notes"
-    assert [line.split()[0] for line in lines if line and line[0] != " "][:-1] == ["ok"] * 14 + ["note", "ok", "note"] + ["ok"] * 2
+    assert [line.split()[0] for line in lines if line and line[0] != " "][:-1] == ["ok"] * 14 + ["note", "ok", "note"] + ["ok"] * 3
     tamper(path, "UPDATE sagas SET why = 'x' WHERE key = 1")
     code, out, _ = shown(lambda: doctor(common=common(path, "human")))
     assert (code, out.splitlines()[-1]) == (7, "wrong: rows; 2 notes")
@@ -240,10 +240,21 @@ def test_a_database_that_is_newer_is_wrong_and_the_rest_is_still_looked_at(path:
     assert trouble(path) == {"database": "wrong"}
 
 
-def test_evidence_without_any_database_is_wrong(path: Path) -> None:
-    foreign(path)
-    path.unlink()
-    assert trouble(path) == {"evidence": "wrong"}
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: os.truncate(path, 0)], ids=["gone", "empty"])
+def test_evidence_without_any_database_is_wrong(path: Path, lose: Callable[[Path], object]) -> None:
+    lose(path)
+    assert trouble(path) == {"database": "wrong"}
+    said = found(path)["database"]
+    assert "the files of 2 sagas" in said["text"]
+    assert f"{path}.d" in said["hint"]
+
+
+def test_a_paused_saga_is_a_note(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps: [{id: a, action: exit 1, on_failure: pause, undo: none}]")
+    built.run().chatty().exits(12)
+    checks = found(tmp_path / "state/sagactl/sagas.db")
+    assert (checks["paused"]["status"], checks["paused"]["sagas"]) == ("note", ["t"])
+    assert "sagactl inspect" in checks["paused"]["hint"]
 
 
 def test_what_a_run_made_before_its_intent_was_durable_is_nothing(path: Path) -> None:

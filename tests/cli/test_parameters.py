@@ -124,7 +124,7 @@ def test_a_parameter_file_is_the_value_as_it_is_and_may_be_stdin(tmp_path: Path)
 
 @pytest.mark.parametrize(("args", "code", "told"), [
     (("--param-file", "x=none"), 4, "can't read none"),
-    (("--param-file", "x"), 3, "`x` has no `=`: write NAME=VALUE, or NAME=PATH for a file"),
+    (("--param-file", "x"), 3, "`x` has no `=`: write `-p NAME=VALUE`, or `--param-file NAME=PATH`"),
     (("-p", "x=a", "--param-file", "x=saga.yaml"), 3, "x is given twice"),
     (("-p", "x=a", "-p", "x=a"), 3, "x is given twice"),
     (("--param-file", "x=-", "--params-file", "-"), 2, "only one of the definition and the parameters"),
@@ -231,6 +231,18 @@ def test_nobody_is_asked_who_does_not_want_to_be_or_whose_other_parameters_are_w
 def test_without_a_terminal_nobody_is_asked(tmp_path: Path) -> None:
     built = saga(tmp_path, ONE.format(rule="")).run().stdin("typed\n").stderr("x is missing")
     assert not re.search("a string:", built.exits(3).stderr)
+
+
+def test_a_file_of_parameters_that_is_empty_is_told_what_it_may_hold(tmp_path: Path) -> None:
+    saga(tmp_path, ONE.format(rule="")).run("--params-file", "-").stderr("parameters are lines `NAME: VALUE`").exits(3)
+
+
+@pytest.mark.parametrize(("args", "said"), [
+    (("list", "--since"), "Option '--since' requires an argument.\n  python -m sagactl list --help shows what it takes"),
+    (("resolve", "t", "--step", "a", "--reason", "x"), "Choose from: undone, landed, not-landed, kept\n  python -m sagactl resolve --help"),
+])
+def test_an_option_without_its_value_is_told_with_the_help_of_its_command(tmp_path: Path, args: tuple[str, ...], said: str) -> None:
+    saga(tmp_path, "").args(*args).stderr(said).exits(2)
 
 
 @pytest.mark.parametrize(("args", "said"), [

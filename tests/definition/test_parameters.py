@@ -118,7 +118,7 @@ def test_all_wrong_pairs_are_told_at_once() -> None:
     with pytest.raises(InvalidError) as caught:
         bind(saga(ALL), {"y": 1}, ["i=x", "nothing", "s=a", "s=b", "z=1", "b=1", "o={}", "l=[]"])
     assert caught.value.message.splitlines()[1:] == [
-        "  `nothing` has no `=`: write NAME=VALUE, or NAME=PATH for a file", "  s is given twice",
+        "  `nothing` has no `=`: write `-p NAME=VALUE`, or `--param-file NAME=PATH`", "  s is given twice",
         "  y is unknown: the parameters are s, i, n, b, l, o", "  z is unknown: the parameters are s, i, n, b, l, o",
         "  i must be a whole number, and is `x`", "  b must be `true` or `false`, and is `1`",
         "  n is missing: it has to be a number",

@@ -108,6 +108,34 @@ def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:
     assert Reader(path).find("@last") == "order-1"
 
 
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: os.truncate(path, 0)], ids=["gone", "empty"])
+def test_a_database_that_was_lost_is_not_made_anew_beside_what_its_sagas_left(
+    tmp_path: Path, lose: Callable[[Path], object],
+) -> None:
+    path, left = tmp_path / "sagas.db", tmp_path / "sagas.db.d" / "feed"
+    write(path, [begun()])
+    left.mkdir()
+    lose(path)
+    (left.parent / "theirs").mkdir()
+    (left / "lock").touch()
+    assert open_reader(path) is None  # nothing was done there
+    (left / "0.action.1").mkdir()
+    with pytest.raises(StoreError, match=r"the files of 1 saga$") as written:
+        write(path, [begun("order-2")])
+    with pytest.raises(StoreError, match=r"gone|empty") as read:
+        open_reader(path)
+    assert written.value.hint == read.value.hint == f"put the newest backup back; or, to begin anew, move {path}.d away"
+    left.parent.rename(tmp_path / "away")
+    wal = tmp_path / "sagas.db-wal"
+    wal.write_bytes(b"frames")
+    with pytest.raises(StoreError, match=r"sagas\.db-wal is left of it") as read:
+        open_reader(path)
+    assert "move that away first" in read.value.hint
+    wal.unlink()
+    write(path, [begun("order-2")])
+    assert open_reader(path) is not None
+
+
 @pytest.mark.parametrize("bits", [0o770, 0o707, 0o722])
 def test_a_folder_that_others_can_write_to_is_refused(tmp_path: Path, bits: int) -> None:
     beside = tmp_path / "sagas.db.d"

@@ -1,8 +1,8 @@
 """Frames of the live view: from sagas and a size to lines, without a clock or a terminal.
 
 One saga is a tree of its steps, several are a line each. What does not fit is folded: first what is over, then what is
-still to come; what failed or is at work has a line of its own as long as there is one, but what is at work leaves one
-for each count of the others. Texts of others are made safe.
+still to come; what failed or is at work has a line of its own as long as there is one, but leaves one for each count of
+the others. Texts of others are made safe.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OURS: Final = {ord(char): None for char in SPINNER + "…" + "".join(
 TURNS_A_SECOND: Final = 4
 NAME_CELLS_MIN: Final = 8
 CROWDED: Final = 3
-"""Where no more lines are left, each that is at work is worth more than a count of the others."""
+"""Where no more lines are left, each that failed or is at work is worth more than a count of the others."""
 
 TEXT_CHARS_MAX: Final = 1000
 """No line of a terminal shows more; what others wrote may be megabytes."""
@@ -139,9 +139,10 @@ def _folded(marks: Mapping[str, Mark], look: Look) -> tuple[set[str], dict[Rank,
     groups[Rank.OVER].reverse()  # the latest are worth more
     own: set[str] = set()
     folds: dict[Rank, str] = {}
+    crowded = budget <= CROWDED
     for rank, names in groups.items():
-        later = sum(bool(groups[each]) for each in Rank if each > rank)
-        kept_free = later if rank is Rank.NEXT or (rank is Rank.AT_WORK and budget > CROWDED) else 0
+        later = sum(min(len(groups[each]), 2 if each is Rank.AT_WORK else 1) for each in Rank if each > rank)
+        kept_free = later if rank is Rank.NEXT or (rank <= Rank.AT_WORK and not crowded) else 0
         lines = max(0, min(len(names), budget - kept_free))
         budget -= lines
         rows = lines if lines == len(names) else max(lines - 1, int(lines > 0 and rank <= Rank.AT_WORK))

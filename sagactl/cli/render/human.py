@@ -5,15 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from sagactl.cli.render.text import first_line, indented, table
+from sagactl.cli.render.text import indented, table
 from sagactl.core import events as e
 from sagactl.core import operate
 from sagactl.core.judge import why
-from sagactl.core.parts import Attempt, Cause, Ending, How, OpenStep, Reason
+from sagactl.core.parts import Attempt, Ending, How, OpenStep, Reason
 from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
 from sagactl.errors import ConflictError
 from sagactl.model import Argv, Command, ManualUndo, NothingToUndo, Phase, Step
+from sagactl.plain import first_line
 from sagactl.template import Reference, show
 
 
@@ -129,22 +130,22 @@ def conclusion(saga: Saga, *, interrupted: bool = False) -> list[str]:
             without += [f"output {output} of {name}" for name in saga.steps for output in missing_outputs(saga, name)]
             return [f"{saga.id} completed" + (f", without {', '.join(without)}" if without else "")]
         case SagaState.COMPENSATED:
-            return [f"{saga.id} compensated: {because(saga)}; all that had to be is undone",
+            return [f"{saga.id} compensated: {operate.because(saga)}; all that had to be is undone",
                     *_trusted(saga), *_doubtful(saga)]
         case SagaState.PAUSED:
-            return [f"{saga.id} paused: {because(saga)}", *_to_type([
+            return [f"{saga.id} paused: {operate.because(saga)}", *_to_type([
                 (f"sagactl resume {saga.id}", "tries again what failed"),
                 (f"sagactl compensate {saga.id}", "takes it back"),
                 _leaving(saga),
             ])]
         case SagaState.ESCALATED:
             still_open = operate.still_open(saga)
-            most = f"{len(still_open)} steps need a person" if len(still_open) > 1 else because(saga)
+            most = f"{len(still_open)} steps need a person" if len(still_open) > 1 else operate.because(saga)
             return [f"{saga.id} escalated: {most}", *(line for item in still_open for line in _standing(saga, item)),
                     *_kept(saga),
                     *_ways_out(saga)]
         case SagaState.ABANDONED:
-            return [f"{saga.id} abandoned: {because(saga)}", *_kept(saga)]
+            return [f"{saga.id} abandoned: {operate.because(saga)}", *_kept(saga)]
         case _:
             return [f"{saga.id} {saga.state}"]
 
@@ -161,7 +162,8 @@ def _trusted(saga: Saga) -> list[str]:
              if view.state is StepState.FAILED and view.last is not None and view.last.exit_status]
     if not names:
         return []
-    return [f"  {', '.join(names)} failed by exit status and is trusted to have left nothing (see undo_if_failed)"]
+    are = "are" if len(names) > 1 else "is"
+    return [f"  {', '.join(names)} failed by exit status and {are} trusted to have left nothing (see undo_if_failed)"]
 
 
 def _doubtful(saga: Saga) -> list[str]:
@@ -175,23 +177,6 @@ def missing_outputs(saga: Saga, name: str) -> list[str]:
     view = saga.steps[name]
     wanted = saga.by_id[name].outputs if view.state is StepState.COMMITTED else ()
     return [output for output in wanted if output not in view.outputs]
-
-
-def because(saga: Saga) -> str:
-    """Why a saga is where it is, "" where there is nothing to say."""
-    turned = saga.turn
-    blamed = turned is not None and turned.failed_step and turned.cause is not Cause.REQUEST
-    why_turned = "" if turned is None else f"{turned.failed_step}: {turned.text}" if blamed else turned.text
-    match saga.decided:
-        case e.SagaEscalated():
-            return "; ".join(f"{item.step}: {_reason(item.reason)}: {first_line(item.text)}"
-                             for item in operate.still_open(saga)) or operate.SETTLED
-        case e.SagaPaused(step=step, text=text):
-            return f"{step}: {text}"
-        case e.SagaAbandoned(reason=reason):
-            return reason
-        case _:
-            return why_turned
 
 
 STDERR_LINES = 5
@@ -220,10 +205,6 @@ def _standing(saga: Saga, item: OpenStep) -> list[str]:
         said, more = f"{said} {more.strip()}", ""
     return [f"  {item.step}: {said}", *indented(more, "    "),
             *indented("\n".join(tail.splitlines()[-STDERR_LINES:]), "    | ")]
-
-
-def _reason(reason: str) -> str:
-    return reason.replace("_", " ")
 
 
 def _ways_out(saga: Saga) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sagactl.cli.render.human import because, missing_outputs
+from sagactl.cli.render.human import missing_outputs
 from sagactl.cli.render.text import iso
-from sagactl.core import codec
+from sagactl.core import codec, operate
 from sagactl.core import events as e
 from sagactl.core.judge import outcome_of
 from sagactl.core.saga import Saga
@@ -48,7 +48,7 @@ def saga(view: Saga, facts: Sequence[tuple[int, e.Event]], *, interrupted: bool)
         "description": view.definition.description,
         "state": view.state,
         "interrupted": interrupted,
-        "why": because(view),
+        "why": operate.because(view),
         "started": iso(view.started.at_s),
         "changed": iso(view.changed_s),
         "params": dict(view.started.params),

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from sagactl.cli.render.human import because
-from sagactl.cli.render.text import first_line
 from sagactl.core import operate
 from sagactl.core.judge import why
 from sagactl.core.parts import Ending
-from sagactl.core.saga import Saga, StepView
+from sagactl.core.saga import Saga
 from sagactl.core.states import SagaState, StepState
+from sagactl.core.step import StepView
 from sagactl.model import NothingToUndo, Phase, Step
+from sagactl.plain import first_line
 
 OUTPUT_CHARS_MAX: Final = 24
 ACTIVE: Final = (SagaState.RUNNING, SagaState.COMPENSATING)
@@ -185,7 +185,7 @@ def mark_of_saga(saga: Saga, *, last: bool) -> Mark:
 
 
 def row_of_saga(saga: Saga, mark: Mark, now_s: float) -> Row:
-    time, reason = age(saga, now_s), because(saga)
+    time, reason = age(saga, now_s), operate.because(saga)
     if mark.rank is not Rank.AT_WORK:
         return Row(mark, saga.id, time, mark.word + (f": {reason}" if reason else ""))
     settled = sum(view.state not in (StepState.PENDING, StepState.EXECUTING) for view in saga.steps.values())

@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sagactl.cli.render.text import first_line, safe
+from sagactl.cli.render.text import safe
 from sagactl.errors import EXIT_CODES
-from sagactl.plain import dumps
+from sagactl.plain import dumps, first_line
 
 DELAYS_SHOWN_MAX = 6
 UNDONE_SHOWN_MAX = 20

@@ -48,12 +48,6 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def first_line(text: str) -> str:
-    """A text in a line: its first one, and a sign that there are more."""
-    first, *rest = text.strip().splitlines() or [""]
-    return first + (" …" if rest else "")
-
-
 def indented(text: str, prefix: str) -> Iterable[str]:
     """Every line of a text behind a prefix."""
     return (f"{prefix}{line}" for line in text.rstrip("\n").splitlines())
