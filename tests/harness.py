@@ -7,14 +7,22 @@ Nothing happens until `exits`. What is not declared must be empty: stdout, and s
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, Self
 
+from sagactl.cli.events import events
+from sagactl.cli.inspect import inspect
 from sagactl.cli.options import FORMS, Common, settled
 from tests.conforming import conforms
 
@@ -132,8 +140,19 @@ class Saga:
         return Result(done)
 
     def inspect(self, saga_id: str = "t") -> Any:
-        """`inspect --json` of a saga."""
-        return Saga(self.folder, "").args("inspect", saga_id, "--json").stdout(re.compile(r"\{.*\}\n")).exits(0).json
+        """What `inspect --json` tells of a saga."""
+        return json.loads(self._told(inspect, saga_id, "json"))
+
+    def events(self, saga_id: str = "t") -> list[dict[str, Any]]:
+        """What `events` tells of a saga."""
+        return [json.loads(line) for line in self._told(events, saga_id, "jsonl").splitlines()]
+
+    def _told(self, command: Callable[..., int], saga_id: str, form: str) -> str:
+        """What a command prints that only looks, called in this process: a new one takes most of its time to begin."""
+        with redirect_stdout(StringIO()) as told:
+            assert command(saga_id, common=common(self.folder / "state" / "sagactl" / "sagas.db", form)) == 0
+        conforms((command.__name__, saga_id, "-o", form), {}, 0, told.getvalue(), "")
+        return told.getvalue()
 
     def again(self, *args: str) -> Saga:
         """Another command in the same folder."""
@@ -157,6 +176,29 @@ class Saga:
 def saga(folder: Path, text: str) -> Saga:
     """A definition in a folder; `saga: test` is put before it unless it names itself."""
     return Saga(folder, text)
+
+
+def copied(folder: Path, build: Callable[..., object], *args: str) -> Saga:
+    """A folder with what `build` makes in one: each worker makes it once, and every test has a copy of its own.
+
+    The sagas in it work in the first folder. So it is for tests that look, or speak, or run other sagas.
+    """
+    shutil.copytree(_made(folder.parent, build, *args), folder, dirs_exist_ok=True)
+    return Saga(folder, "")
+
+
+@functools.cache
+def _made(below: Path, build: Callable[..., object], *args: str) -> Path:
+    folder = Path(tempfile.mkdtemp(dir=below))
+    build(folder, *args)
+    return folder
+
+
+def completed(folder: Path) -> Saga:
+    """A folder with one completed saga, `t`, of which there is nothing to undo."""
+    built = saga(folder, 'steps: [{id: a, action: ["true"], undo: none}]\n')
+    built.run().chatty().exits(0)
+    return built
 
 
 def asked(built: Saga, *args: str, question: bytes) -> tuple[subprocess.Popen[str], int, bytes]:

@@ -16,7 +16,7 @@ import yaml
 from sagactl.cli import wiring
 from sagactl.errors import SagactlError
 from tests.generated import README
-from tests.harness import ROOT, SAGACTL, Saga, environment, saga
+from tests.harness import ROOT, SAGACTL, Saga, copied, environment, saga
 
 ORDER = """
 saga: order
@@ -31,17 +31,20 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Saga:
+def two_orders(folder: Path) -> None:
     """A folder with a `sagactl` to call, a definition, and two sagas of it."""
-    built = saga(tmp_path, "").file("order.yaml", ORDER).file("orders.jsonl", '{"order": "7"}\n{"order": "8"}\n')
-    bin_folder = tmp_path / "bin"
+    built = saga(folder, "").file("order.yaml", ORDER).file("orders.jsonl", '{"order": "7"}\n{"order": "8"}\n')
+    bin_folder = folder / "bin"
     bin_folder.mkdir()
     (bin_folder / "sagactl").write_text(f'#!/bin/sh\nexec {" ".join(SAGACTL)} "$@"\n')
     (bin_folder / "sagactl").chmod(0o755)
     for name in ("order-1", "order-2"):
         built.args("run", "order.yaml", "--id", name).chatty().exits(0)
-    return built
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Saga:
+    return copied(tmp_path, two_orders)
 
 
 def run(built: Saga, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -137,22 +140,36 @@ PROGRAMS = {
 """What the example calls, for one machine: its server is the folder $WWW. $HALF names who fails half way."""
 
 
-@pytest.mark.parametrize(("half", "code", "uploaded"), [("", 0, ["0.9", "1.0"]), ("build", 10, ["0.9"]), ("upload", 10, ["0.9"])])
-def test_what_is_published_is_taken_back_and_nothing_else(shell: Saga, half: str, code: int, uploaded: list[str]) -> None:
-    releases = shell.folder / "www" / "srv" / "releases"
-    (releases / "0.9").mkdir(parents=True)
+@pytest.fixture
+def releases(shell: Saga) -> Path:
+    """Where the example publishes, with one release: below the folder `www` of the shell."""
+    found = shell.folder / "www" / "srv" / "releases"
+    (found / "0.9").mkdir(parents=True)
     for name, text in PROGRAMS.items():
         (shell.folder / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
         (shell.folder / "bin" / name).chmod(0o755)
-    shell.file("publish.yaml", blocks("yaml")[0].replace("retry_delay: 5s", "retry_delay: 0s"))
-    shell.file("announce.sh", "#!/bin/sh\n")
+    shell.file("publish.yaml", blocks("yaml")[0].replace("retry_delay: 5s", "retry_delay: 0s")).file("announce.sh", "#!/bin/sh\n")
+    return found
+
+
+@pytest.mark.parametrize(("half", "code", "uploaded"), [("", 0, ["0.9", "1.0"]), ("build", 10, ["0.9"]), ("upload", 10, ["0.9"])])
+def test_what_is_published_is_taken_back_and_nothing_else(
+    shell: Saga, releases: Path, half: str, code: int, uploaded: list[str],
+) -> None:
     kept = {each.name for each in shell.folder.iterdir()}
     variables = {"WWW": str(shell.folder / "www"), "HALF": half}
-    assert run(shell, "sagactl validate --strict publish.yaml").returncode == 0
     done = run(shell, "sagactl run publish.yaml -p version=1.0 --id p", **variables)
     assert (done.returncode, sorted(each.name for each in releases.iterdir())) == (code, uploaded), done.stderr
     assert half == "" or f"turning back: failure: {half}" in done.stderr
     assert run(shell, "sagactl compensate p --yes", **variables).returncode == 0
+    assert [each.name for each in releases.iterdir()] == ["0.9"]
+    assert {each.name for each in shell.folder.iterdir()} == kept
+
+
+def test_what_is_published_is_valid_and_neither_takes_the_place_of_another_nor_lands_elsewhere(shell: Saga, releases: Path) -> None:
+    kept = {each.name for each in shell.folder.iterdir()}
+    variables = {"WWW": str(shell.folder / "www"), "HALF": ""}
+    assert run(shell, "sagactl validate --strict publish.yaml").returncode == 0
     again = run(shell, "sagactl run publish.yaml -p version=0.9", **variables)
     assert "free: exit 1" in again.stderr
     assert run(shell, "sagactl run publish.yaml -p version=..", **variables).returncode == 3

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from sagactl.cli.commands import COMMANDS
-from sagactl.cli.completing import LOOKED_AT_MAX, OFFERS_MAX, offers
+from sagactl.cli.completing import LOOKED_AT_MAX, OFFERS_MAX, complete, offers
 from sagactl.cli.completions import FILES, Shell, script
 from sagactl.cli.main import built
 from sagactl.core import events as e
@@ -28,7 +28,7 @@ from sagactl.core.saga import evolve
 from sagactl.core.states import FINAL
 from sagactl.execution.evidence import Evidence
 from sagactl.model import Definition
-from tests.harness import ROOT, SAGACTL, TIMEOUT_S, Saga, environment
+from tests.harness import ROOT, SAGACTL, TIMEOUT_S, Saga, common, environment
 from tests.journal.making import Group, begun, history, make, write
 from tests.world import ACTOR, step
 
@@ -146,16 +146,18 @@ def test_nothing_in_a_script_evaluates_what_it_is_given(shell: Shell) -> None:
     (("schema", "--of", "inspect "), {"inspect --definition"}),
     (("validate", "--ignore", "SG501,SG50"), None),
 ])  # fmt: skip
-def test_what_fits_the_command_and_what_is_typed_is_offered(many: Path, words: Sequence[str], wanted: set[str] | None) -> None:
-    done = subprocess.run((*SAGACTL, "--db", many, "complete", "--", *words), capture_output=True, text=True, check=True,
-                          env=environment(many.parent))
-    found = done.stdout.splitlines()
+def test_what_fits_the_command_and_what_is_typed_is_offered(
+    many: Path, words: Sequence[str], wanted: set[str] | None, capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert complete([*words], common=common(many, "human")) == 0
+    said = capsys.readouterr()
+    found = said.out.splitlines()
+    assert said.err == ""
     if wanted is None:
         assert len(found) > 1
         assert all(each.startswith(words[-1]) for each in found)
     else:
         assert set(found) == wanted
-    assert done.stderr == ""
 
 
 def test_a_warning_is_not_offered_twice_and_an_error_not_at_all(many: Path) -> None:
@@ -234,12 +236,13 @@ def test_the_parameters_of_the_definition_are_offered(
 @pytest.mark.parametrize("text", [
     "params: [", "params: {a: {enum: 3}}", "params: 3", "- a", "\0", "%", "params: {a: 3}", "&a [*a]", "[" * 5000,
 ])  # fmt: skip
-def test_a_broken_definition_is_not_worth_a_word(tmp_path: Path, text: str) -> None:
+def test_a_broken_definition_is_not_worth_a_word(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "saga.yaml").write_text(text)
     for last in ("", "a="):
-        done = Saga(tmp_path, "").args("complete", "--", "run", "saga.yaml", "-p", last).finished()
-        assert (done.code, done.stderr) == (0, "")
-        assert done.stdout in ("", "a=\n")
+        assert complete(["run", str(tmp_path / "saga.yaml"), "-p", last], common=common(tmp_path / "none.db", "human")) == 0
+        said = capsys.readouterr()
+        assert said.err == ""
+        assert said.out in ("", "a=\n")
 
 
 def test_a_pipe_for_a_definition_is_not_waited_for(tmp_path: Path) -> None:
@@ -248,7 +251,9 @@ def test_a_pipe_for_a_definition_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["none", "empty", "foreign", "newer", "damaged", "cut", "folder", "symlink", "fifo", "unreadable rows"])
-def test_a_database_that_is_no_good_is_not_worth_a_word(many: Path, tmp_path: Path, kind: str) -> None:
+def test_a_database_that_is_no_good_is_not_worth_a_word(
+    many: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str],
+) -> None:
     data = bytearray(many.read_bytes())
     path = tmp_path / "sagas.db"
     match kind:
@@ -272,8 +277,8 @@ def test_a_database_that_is_no_good_is_not_worth_a_word(many: Path, tmp_path: Pa
         case "fifo":
             os.mkfifo(path)
     for words in (("resume", ""), ("logs", "completed", ""), ("resolve", "escalated", "--step", "")):
-        done = Saga(tmp_path, "").args("--db", "sagas.db", "complete", "--", *words).finished()
-        assert (done.code, done.stderr) == (0, ""), words
+        assert complete([*words], common=common(path, "human")) == 0
+        assert capsys.readouterr().err == "", words
     assert sorted(each.name for each in tmp_path.iterdir()) == ([] if kind == "none" else ["sagas.db"])
 
 

@@ -32,7 +32,7 @@ steps:
       rmdir "running.$ORDER"
       echo "$ORDER$NOTE" >> log
     env: {ORDER: "${params.order}", KIND: "${params.kind}", NOTE: "${params.note}"}
-    undo: {run: '[ "$KIND" != worse ]', env: {KIND: "${params.kind}"}}
+    undo: {run: '[ "$KIND" != worse ]', env: {KIND: "${params.kind}"}, max_retries: 0}
   - {id: b, action: '[ "$KIND" = good ] || [ "$KIND" = wait ]', env: {KIND: "${params.kind}"}, undo: none}
 """
 RUN = ("run", "saga.yaml", "--each", "lines")

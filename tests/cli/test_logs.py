@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.harness import saga
+from tests.harness import copied, saga
 
 FAILS = """steps:
   - {id: reserve, action: 'echo reserved; echo warned >&2', undo: echo released}
@@ -14,17 +14,19 @@ FAILS = """steps:
 """
 
 
+def failed(folder: Path) -> None:
+    saga(folder, FAILS).run().chatty().exits(10)
+
+
 def test_each_line_stands_behind_its_step_phase_and_attempt(tmp_path: Path) -> None:
-    built = saga(tmp_path, FAILS)
-    built.run().chatty().exits(10)
+    built = copied(tmp_path, failed)
     built.again("logs", "t").stdout(
         "reserve | reserved\nreserve ! warned\ncharge ! no card\ncharge #2 ! no card\nreserve undo | released\n",
     ).exits(0)
 
 
 def test_a_step_a_phase_and_an_attempt_can_be_chosen(tmp_path: Path) -> None:
-    built = saga(tmp_path, FAILS)
-    built.run().chatty().exits(10)
+    built = copied(tmp_path, failed)
     built.again("logs", "t", "charge", "--attempt", "2").stdout("charge #2 ! no card\n").exits(0)
     built.again("logs", "t", "--phase", "undo").stdout("reserve undo | released\n").exits(0)
     built.again("logs", "t", "ship").stderr("t has no step ship").exits(4)
@@ -45,8 +47,7 @@ def test_a_step_that_has_not_run_is_told_from_one_that_printed_nothing(tmp_path:
 
 
 def test_json_has_a_line_for_each(tmp_path: Path) -> None:
-    built = saga(tmp_path, FAILS)
-    built.run().chatty().exits(10)
+    built = copied(tmp_path, failed)
     lines = built.again("logs", "t", "reserve", "--phase", "action", "-o", "jsonl").stdout(re.compile(r"(\{.*\}\n)+")).exits(0)
     assert [json.loads(line) for line in lines.stdout.splitlines()] == [
         {"schema": 1, "saga": "t", "step": "reserve", "phase": "action", "attempt": 1, "stream": stream, "text": text}
@@ -80,6 +81,16 @@ def test_a_secret_is_not_shown_before_it_is_masked(tmp_path: Path) -> None:
     go.open("w").close()
     begun.communicate(timeout=30)
     built.again("logs", "t").stdout("a | it is *********\n").exits(0)
+
+
+def test_of_what_was_printed_and_not_kept_the_size_is_told(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps: [{id: a, action: 'seq 20000; echo no >&2', undo: none}]")
+    built.run().chatty().exits(0)
+    done = built.again("logs", "t").chatty().exits(0)
+    size = len("".join(f"{i}\n" for i in range(1, 20001)))
+    assert done.stdout.endswith("a | 20000\na ! no\n")
+    assert done.stderr == f"a: {size - 65536:,} bytes of its stdout were not kept\n"
+    assert built.again("logs", "t", "-o", "jsonl").chatty().exits(0).stderr == ""
 
 
 def test_what_could_act_on_a_terminal_is_shown_as_an_escape_and_an_endless_line_in_pieces(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 from rich.cells import cell_len
 
 from tests.cli.test_crash import KILL_ORCHESTRATOR
-from tests.harness import Saga, asked, saga, states
+from tests.harness import Saga, asked, completed, copied, saga, states
+from tests.journal.making import history, write
 from tests.journal.test_damage import tamper
 
 ESCALATES = """
@@ -52,27 +53,26 @@ def test_resume_gives_a_failed_undo_a_fresh_budget_and_resolve_settles_a_manual_
 
 
 def test_what_is_kept_ends_the_saga_abandoned(tmp_path: Path) -> None:
-    built = escalated(tmp_path)
+    built = copied(tmp_path, escalated)
     for step in ("b", "m"):
         built.again("resolve", "t", "--step", step, "--as", "kept", "--reason", "so be it").chatty().exits(0)
     built.again("resume", "t").stdout("t abandoned\n").stderr("the effect of b, m was kept").exits(13)
 
 
 def test_resolve_says_what_is_possible_and_what_is_still_open(tmp_path: Path) -> None:
-    built = escalated(tmp_path)
+    built = copied(tmp_path, escalated)
     resolve = ("resolve", "t", "--reason", "x", "--step")
     built.again(*resolve, "b", "--as", "landed").stderr("possible here: --as undone|kept").exits(5)
     built.again(*resolve, "zz", "--as", "kept").stderr("its steps: a, b, m, c").exits(4)
     built.again(*resolve, "b", "--as", "maybe").stderr("maybe").exits(2)
     built.again("resolve", "t", "--step", "b", "--as", "kept", "--reason", " ").stderr("--reason is empty").exits(2)
     built.again(*resolve, "b", "--as", "undone").stdout("t: b is compensated\n").stderr("still open: m").exits(0)
-    events = built.again("events", "t").chatty().exits(0).stdout
-    assert '"type":"declared_undone"' in events
-    assert '"reason":"x"' in events
+    (said,) = [event for event in built.events() if event["type"] == "declared_undone"]
+    assert (said["step"], said["reason"]) == ("b", "x")
 
 
 def test_abandon_ends_a_saga_as_it_is_and_a_second_time_changes_nothing(tmp_path: Path) -> None:
-    built = escalated(tmp_path)
+    built = copied(tmp_path, escalated)
     built.again("abandon", "t", "--reason", " ").stderr("--reason is empty").exits(2)
     built.again("abandon", "t", "--reason", "enough").stdout("t abandoned\n").stderr("enough").exits(0)
     built.again("abandon", "t", "--reason", "enough").stdout("t abandoned\n").stderr("abandoned already").exits(0)
@@ -190,6 +190,17 @@ def test_list_says_what_waits_for_a_person_and_can_exit_with_it(tmp_path: Path) 
     built.again("list", "--exit-code", "-q").stdout("t\ng\n").exits(11)
 
 
+def test_the_exit_code_of_list_is_that_of_all_though_a_person_is_shown_the_first_twenty(tmp_path: Path) -> None:
+    built = saga(tmp_path, "steps: [{id: a, action: 'true'}, {id: b, action: 'false', undo: none}]")
+    built.run().chatty().exits(11)
+    built.file("paused.yaml", "saga: paused\nsteps: [{id: a, action: 'false', on_failure: pause, undo: none}]\n")
+    built.file("lines", "{}\n" * 20).again("run", "paused.yaml", "--each", "lines").chatty().exits(12)
+    done = built.again("list", "--exit-code", "--state", "paused,escalated").chatty().exits(11)
+    assert (len(done.stdout.splitlines()), "escalated" in done.stdout) == (1 + 20, False)
+    assert "1 more: --limit 40\n" in done.stderr
+    built.again("list", "--exit-code", "--limit", "20").chatty().exits(0)
+
+
 def test_the_last_column_of_list_is_cut_to_the_width_of_a_terminal_and_never_in_a_pipe(tmp_path: Path) -> None:
     by_hand = "{manual: '" + "世界 is to be called. " * 9 + "'}"
     built = saga(tmp_path, f'steps: [{{id: a, action: "true", undo: {by_hand}}}, {{id: b, action: "false", needs: [a]}}]')
@@ -223,8 +234,7 @@ def test_the_last_column_of_list_is_cut_to_the_width_of_a_terminal_and_never_in_
 
 
 def test_events_are_json_lines_after_a_number(tmp_path: Path) -> None:
-    built = saga(tmp_path, "steps:\n  - {id: a, action: 'true', undo: none}\n")
-    built.run().chatty().exits(0)
+    built = copied(tmp_path, completed)
     lines = built.again("events", "t", "--after", "3").stdout(re.compile(r"\{.*\}\n")).exits(0).stdout
     assert '"type":"saga_completed"' in lines
 
@@ -275,7 +285,7 @@ def test_an_operator_has_to_say_a_usage_that_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_reason_has_a_limit(tmp_path: Path) -> None:
-    built = escalated(tmp_path)
+    built = copied(tmp_path, escalated)
     built.again("abandon", "t", "--reason", "x" * 5000).stderr("--reason is over 4096 characters").exits(2)
 
 
@@ -296,14 +306,14 @@ def test_list_and_inspect_say_the_same_of_why_a_saga_turned_back(tmp_path: Path,
 
 @pytest.mark.parametrize("word", ["kept", "undone"])
 def test_the_same_word_a_second_time_changes_nothing_and_another_one_is_refused(tmp_path: Path, word: str) -> None:
-    built = escalated(tmp_path)
+    built = copied(tmp_path, escalated)
     resolve, other = ("resolve", "t", "--step", "m", "--reason", "x", "--as"), {"kept": "undone", "undone": "kept"}[word]
     now = built.again(*resolve, word).chatty().exits(0).stdout
-    before = built.again("events", "t").chatty().exits(0).stdout
+    before = built.events()
     built.again(*resolve, word).stdout(now).stderr(f"t: m was resolved as {word} already").exits(0)
     built.again(*resolve, other).stderr(f"can't be resolved as {other}").exits(5)
     built.again("resolve", "t", "--step", "a", "--reason", "x", "--as", "undone").stderr("can't be resolved").exits(5)
-    assert built.again("events", "t").chatty().exits(0).stdout == before
+    assert built.events() == before
 
 
 def test_a_step_whose_undo_ran_was_not_undone_by_anybody(tmp_path: Path) -> None:
@@ -328,7 +338,7 @@ def test_of_a_completed_saga_past_its_pivot_nobody_is_sent_forward(tmp_path: Pat
 
 
 def test_inspect_shows_what_persons_said_and_why(tmp_path: Path) -> None:
-    built = escalated(tmp_path)
+    built = copied(tmp_path, escalated)
     built.again("resolve", "t", "--step", "m", "--as", "undone", "--reason", "ticket 812").chatty().exits(0)
     (word,) = built.inspect()["words"]
     assert (word["type"], word["step"], word["reason"]) == ("declared_undone", "m", "ticket 812")
@@ -374,23 +384,23 @@ def test_a_question_that_is_not_answered_changes_nothing(tmp_path: Path) -> None
     assert built.inspect()["state"] == "completed"
 
 
-DOUBTFUL = """steps:
-  - {id: one, action: "true", undo: "true"}
-  - {id: two, action: "kill -9 $PPID; sleep 1", undo: "true"}
-"""
+def doubtful(folder: Path, more: str) -> None:
+    shown = saga(folder, f"""steps:
+  - {{id: one, action: "true", undo: "true"}}
+  - {{id: two, action: kill -9 $PPID, undo: "true"}}
+{more}""").run().chatty().exits(11).stderr
+    assert "sagactl resolve t --step two" in shown
+    assert "sagactl compensate t" in shown
+    assert "sagactl resume t" not in shown  # it would be refused
 
 
 @pytest.mark.parametrize(("word", "more", "way"), [
     ("kept", "", "takes back what else there is"),
     ("landed", "", "ends it as completed: nothing is left to run"),
-    ("landed", "  - {id: three, action: 'true', undo: none}\n", "goes on forward"),
+    ("landed", "  - {id: three, action: 'true', undo: none}", "goes on forward"),
 ])
 def test_resolve_says_which_way_a_resume_would_go(tmp_path: Path, word: str, more: str, way: str) -> None:
-    built = saga(tmp_path, DOUBTFUL + more)
-    shown = built.run().chatty().exits(11).stderr
-    assert "sagactl resolve t --step two" in shown
-    assert "sagactl compensate t" in shown
-    assert "sagactl resume t" not in shown  # it would be refused
+    built = copied(tmp_path, doubtful, more)
     built.again("resume", "t").stderr("can't go on while two is in doubt").exits(5)
     said = built.again("resolve", "t", "--step", "two", "--as", word, "--reason", "seen").chatty().exits(0).stderr
     assert f"sagactl resume t    {way}" in said
@@ -405,12 +415,11 @@ def test_an_undo_by_hand_is_not_tried_again_by_a_resume(tmp_path: Path) -> None:
 
 
 def test_of_several_sagas_a_damaged_one_costs_itself_alone(tmp_path: Path) -> None:
-    built = saga(tmp_path, "steps: [{id: a, action: 'true', undo: none}]")
-    for name in ("one", "two", "three"):
-        built.again("run", "saga.yaml", "--id", name).chatty().exits(0)
-    tamper(tmp_path / "state/sagactl/sagas.db", "UPDATE sagas SET why = 'x' WHERE id = 'two'")
-    built.again("wait", "one", "two", "three").stdout("one completed\nthree completed\n").stderr("saga two: its row").exits(7)
-    done = built.again("compensate", "--dry-run", "one", "two", "three", "-o", "jsonl").chatty().exits(7)
+    built = saga(tmp_path, "")
+    write(tmp_path / "sagas.db", *(history(name) for name in ("one", "two", "three")))
+    tamper(tmp_path / "sagas.db", "UPDATE sagas SET why = 'x' WHERE id = 'two'")
+    built.args("--db", "sagas.db", "wait", "one", "two", "three").stdout("one completed\nthree completed\n").stderr("saga two: its row").exits(7)
+    done = built.again("--db", "sagas.db", "compensate", "--dry-run", "one", "two", "three", "-o", "jsonl").chatty().exits(7)
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["one", "three"]
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from sagactl.cli.prune import BATCH_MAX
 from tests.cli.test_crash import KILL_ORCHESTRATOR
-from tests.harness import SAGACTL, TIMEOUT_S, Saga, environment, saga
+from tests.harness import SAGACTL, TIMEOUT_S, Saga, copied, environment, saga
 from tests.journal.making import history, make, write
 
 EVERY = {
@@ -73,7 +73,7 @@ def trace(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_has_ended_goes_with_its_evidence_and_nothing_else_does(tmp_path: Path) -> None:
-    built = every(tmp_path)
+    built = copied(tmp_path, every)
     kept = {token(built, name) for name in OTHERS}
     shown = [built.inspect(name) for name in OTHERS]
     built.again("prune", "--yes").stdout(re.compile(r"pruned 3 sagas, \d\.\d KB\n")).exits(0)
@@ -86,13 +86,13 @@ def test_what_has_ended_goes_with_its_evidence_and_nothing_else_does(tmp_path: P
 
 
 def test_an_id_is_free_again_once_its_saga_is_pruned(tmp_path: Path) -> None:
-    built = completed(tmp_path, "t")
+    built = copied(tmp_path, completed, "t")
     built.again("prune", "--yes", "-q").stdout("t\n").exits(0)
     built.run().stdout("t completed\n").chatty().exits(0)
 
 
 def test_only_the_states_that_are_named_go(tmp_path: Path) -> None:
-    built = every(tmp_path)
+    built = copied(tmp_path, every)
     built.again("prune", "--state", "compensated,abandoned", "--yes", "-q").stdout("abandoned\ncompensated\n").exits(0)
     assert listed(built) == sorted([*OTHERS, "completed"])
 
@@ -104,7 +104,7 @@ def test_a_state_that_is_not_final_is_refused(tmp_path: Path, state: str) -> Non
 
 
 def test_only_those_that_ended_longer_ago_go(tmp_path: Path) -> None:
-    built = completed(tmp_path, "new")
+    built = copied(tmp_path, completed, "new")
     write(root(tmp_path).with_suffix(""), history("old"))
     for age in ("1d", "2w", "24h", "1w1d1h1m1s1ms"):
         built.again("prune", "--older-than", age, "--dry-run", "-q").stdout("old\n").exits(0)
@@ -120,7 +120,7 @@ def test_what_is_no_age_is_refused(tmp_path: Path, age: str) -> None:
 
 
 def test_a_dry_run_says_what_would_go_and_changes_nothing(tmp_path: Path) -> None:
-    built = completed(tmp_path, "one", "two")
+    built = copied(tmp_path, completed, "one", "two")
     before = trace(tmp_path)
     lines = r"completed .* \d\.\d KB  one\ncompleted .* \d\.\d KB  two\nwould prune 2 sagas, \d\.\d KB\n"
     built.again("prune", "--dry-run").stdout(re.compile(lines)).exits(0)
@@ -133,7 +133,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(tmp_path: Path) -> Non
 
 
 def test_each_saga_is_a_line_of_json_lines(tmp_path: Path) -> None:
-    built = completed(tmp_path, "one", "two")
+    built = copied(tmp_path, completed, "one", "two")
     changed = [built.inspect(name)["changed"] for name in ("one", "two")]
     done = built.again("prune", "--yes", "-o", "jsonl").stdout(re.compile("(.*\n){2}")).exits(0)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -165,7 +165,7 @@ def on_terminal(folder: Path, typed: str, *args: str) -> tuple[int, str, str]:
 
 
 def test_a_terminal_is_asked_and_told_how_many_and_how_old(tmp_path: Path) -> None:
-    built = completed(tmp_path, "new")
+    built = copied(tmp_path, completed, "new")
     write(root(tmp_path).with_suffix(""), history("old"))
     code, stdout, shown = on_terminal(tmp_path, "n\n", "prune")
     assert (code, stdout) == (2, "")
@@ -209,7 +209,7 @@ def test_a_signal_ends_it_between_two_transactions_and_what_went_is_told(tmp_pat
 
 
 def test_a_saga_that_a_live_process_holds_is_left_out(tmp_path: Path) -> None:
-    built = completed(tmp_path, "t", "u")
+    built = copied(tmp_path, completed, "t", "u")
     with (root(tmp_path) / token(built, "t") / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         built.again("prune", "--yes", "-q").stdout("u\n").stderr("left out 1 saga that a live process holds").exits(0)
@@ -218,7 +218,7 @@ def test_a_saga_that_a_live_process_holds_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_damaged_saga_stays_and_is_named_and_the_others_go(tmp_path: Path) -> None:
-    built = completed(tmp_path, "one", "two", "three")
+    built = copied(tmp_path, completed, "one", "two", "three")
     with closing(sqlite3.connect(root(tmp_path).with_suffix(""), isolation_level=None)) as connection:
         connection.execute("UPDATE sagas SET why = 'x' WHERE id = 'two'")
     done = built.again("prune", "--yes", "-q").stdout("one\nthree\n").stderr("saga two: its row does not fit").exits(7)
@@ -227,7 +227,7 @@ def test_a_damaged_saga_stays_and_is_named_and_the_others_go(tmp_path: Path) -> 
 
 
 def test_evidence_that_was_deleted_by_hand_is_not_missed(tmp_path: Path) -> None:
-    built = completed(tmp_path, "t")
+    built = copied(tmp_path, completed, "t")
     (folder,) = folders(tmp_path)
     subprocess.run(["rm", "-r", root(tmp_path) / folder], check=True)
     built.again("prune", "--yes", "-q").stdout("t\n").exits(0)
@@ -236,7 +236,7 @@ def test_evidence_that_was_deleted_by_hand_is_not_missed(tmp_path: Path) -> None
 
 def test_evidence_of_any_form_goes(tmp_path: Path) -> None:
     """What was not folded yet, and what commands have left in it. A link is not followed."""
-    built = completed(tmp_path, "t")
+    built = copied(tmp_path, completed, "t")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("not ours")
     evidence = root(tmp_path) / token(built, "t")
@@ -259,7 +259,7 @@ def age(folder: Path, hours: float) -> None:
 
 
 def test_empty_folders_of_sagas_that_never_began_go_in_time(tmp_path: Path) -> None:
-    built = completed(tmp_path, "t")
+    built = copied(tmp_path, completed, "t")
     known = folders(tmp_path)
     for name, hours in (("aa", 1.1), ("bb", 0.9), ("cc", 2.0), ("dd", 2.0), ("ee", 2.0), ("notes", 2.0)):
         (root(tmp_path) / name / "0.action.1").mkdir(parents=True)

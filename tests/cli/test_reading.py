@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sagactl.journal.listing import PIECE_MAX
-from tests.harness import TIMEOUT_S, Saga, asked, saga
+from tests.harness import TIMEOUT_S, Saga, asked, completed, copied, saga
 from tests.journal.making import history, make, write
 from tests.journal.test_damage import tamper
 
@@ -103,8 +103,7 @@ def test_an_empty_filter_is_not_taken_for_none(tmp_path: Path, option: str, valu
 
 
 def test_a_quiet_option_that_can_have_no_effect_is_refused(tmp_path: Path) -> None:
-    built = saga(tmp_path, ONE)
-    built.run().chatty().exits(0)
+    built = copied(tmp_path, completed)
     built.again("inspect", "t", "-q").stdout("t\n").exits(0)
     built.again("inspect", "t", "--definition", "-q").stderr("say one of them").exits(2)
     built.again("schema", "--of", "list", "-q").stderr("say one of them").exits(2)
@@ -142,16 +141,14 @@ def test_a_kept_step_to_be_undone_by_hand_is_told_with_its_values(tmp_path: Path
 
 
 def test_sagas_are_pruned_where_the_folder_of_all_evidence_is_missing(tmp_path: Path) -> None:
-    built = saga(tmp_path, ONE)
-    built.run().chatty().exits(0)
+    built = copied(tmp_path, completed)
     shutil.rmtree(tmp_path / "state" / "sagactl" / "sagas.db.d")
     built.again("prune", "--yes", "-q").stdout("t\n").exits(0)
     built.again("list", "--json").stdout("[]\n").exits(0)
 
 
 def test_ctrl_c_at_a_question_ends_it_and_changes_nothing(tmp_path: Path) -> None:
-    built = saga(tmp_path, ONE)
-    built.run().chatty().exits(0)
+    built = copied(tmp_path, completed)
     asking, ours, _ = asked(built, "prune", question=b"[y/N]")
     asking.send_signal(signal.SIGINT)
     assert asking.communicate(timeout=TIMEOUT_S)[0] == ""

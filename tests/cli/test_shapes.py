@@ -198,9 +198,9 @@ def test_what_has_no_shape_is_told_with_those_that_have(command: str, form: Form
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Saga:
     """A folder with sagas that have been through much."""
     built = saga(tmp_path_factory.mktemp("seen"), FAILING)
-    for name in ("t", "u", *FORMS, *(f"left-{form}" for form in FORMS)):
-        built.again("run", "saga.yaml", "--id", name).chatty().exits(11)
-    built.again("run", "saga.yaml", "--id", "gone").chatty().exits(11)
+    names = ("t", "u", *FORMS, *(f"left-{form}" for form in FORMS), "gone")
+    built.file("names", "".join(json.dumps({"carrier": name}) + "\n" for name in names))
+    built.again("run", "saga.yaml", "--each", "names", "--id-from", "carrier").chatty().exits(11)
     built.again("abandon", "gone", "--reason", "by hand").chatty().exits(0)
     return built.file("wrong.yaml", "saga: order\nsaga: order\nsteps: []\nstep: 1\n")
 

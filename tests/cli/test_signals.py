@@ -76,7 +76,7 @@ def test_a_first_signal_lets_the_running_action_end_and_starts_nothing_more(
 
 def wait_until_noticed(built: Saga) -> None:
     """A signal is noticed before the answer to a later command: a second process asks for the state."""
-    built.inspect()
+    built.again("inspect", "t").chatty().exits(0)
 
 
 def test_a_second_ctrl_c_ends_the_action_which_is_then_in_doubt(tmp_path: Path) -> None:

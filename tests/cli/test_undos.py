@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_crash import ONCE, dies, script
 from tests.harness import Saga, asked, saga
-
-
-def events(built: Saga) -> list[dict[str, str]]:
-    return [json.loads(line) for line in built.again("events", "t").chatty().exits(0).stdout.splitlines()]
 
 
 def foretold(built: Saga) -> list[str]:
@@ -30,10 +29,10 @@ def foretold(built: Saga) -> list[str]:
 
 def undone(built: Saga, code: int) -> list[str]:
     """The steps that the real run goes about to undo."""
-    before = len(events(built))
+    before = len(built.events())
     built.again("compensate", "t", "--yes").chatty().exits(code)
     types = ("undo_started", "compensation_failed")
-    return list(dict.fromkeys(each["step"] for each in events(built)[before:] if each["type"] in types))
+    return list(dict.fromkeys(each["step"] for each in built.events()[before:] if each["type"] in types))
 
 
 A = '  - {id: a, action: "true", undo: "true"}\n'
@@ -53,11 +52,11 @@ KEPT = ("k", "kept")
     (A + """
   - {id: b, action: "true", undo: {run: "test -e again || { touch again; false; }", max_retries: 0}}
   - {id: m, action: "true", undo: {manual: Call.}}
-  - {id: k, action: "true", undo: "false"}
+  - {id: k, action: "true", undo: {run: "false", max_retries: 0}}
   - {id: f, action: "false", undo: "true"}
 """, 11, [KEPT], ["b"], 11),
-    (A + '  - {id: k, action: "kill -9 $PPID; sleep 1", on_interrupt: escalate, undo: "true"}\n', 11, [KEPT], ["a"], 13),
-    (A + '  - {id: k, action: "kill -9 $PPID; sleep 1", on_interrupt: escalate, undo: "true"}\n', 11, [("k", "not-landed")],
+    (A + '  - {id: k, action: "kill -9 $PPID", on_interrupt: escalate, undo: "true"}\n', 11, [KEPT], ["a"], 13),
+    (A + '  - {id: k, action: "kill -9 $PPID", on_interrupt: escalate, undo: "true"}\n', 11, [("k", "not-landed")],
      ["a"], 0),
 ], ids=["completed", "nothing", "paused", "half-done", "escalated", "doubt-kept", "doubt-not-landed"])
 def test_of_a_saga_at_rest_exactly_what_is_told_is_undone(
@@ -82,7 +81,7 @@ def test_of_an_interrupted_saga_what_has_no_end_yet_is_told_too(
     tmp_path: Path, action: tuple[str, ...], more: str, steps_undone: list[str],
 ) -> None:
     keys = more.strip("{}").split(", ")
-    built = saga(tmp_path, f"steps:\n{A}  - id: b\n    action: {script(*action)}" + "".join(f"    {key}\n" for key in keys))
+    built = saga(tmp_path, f"defaults: {{retry_delay: 10ms}}\nsteps:\n{A}  - id: b\n    action: {script(*action)}" + "".join(f"    {key}\n" for key in keys))
     built.fifo("go")
     dies(built)
     told = foretold(built)
@@ -156,6 +155,24 @@ def test_commands_are_told_with_their_values_as_a_shell_takes_them(tmp_path: Pat
     built.again("resolve", "t", "--step", "b", "--as", "kept", "--reason", "x").chatty().exits(0)
     said = built.again("resume", "t").chatty().exits(13).stderr
     assert held(line_with(said, "what would take it back: ")) == SHOWN
+
+
+@pytest.mark.parametrize(("end", "code", "said"), [
+    (lambda process, _: process.send_signal(signal.SIGINT), 130, b""),
+    (lambda _, ours: os.write(ours, b"\x04"), 2, b"\x1b[31msagactl: nothing was done"),
+], ids=["ctrl-c", "ctrl-d"])
+def test_what_follows_a_question_begins_a_line_whatever_was_pressed(
+    tmp_path: Path, end: Callable[[subprocess.Popen[str], int], object], code: int, said: bytes,
+) -> None:
+    built = saga(tmp_path, f"steps:\n{A}")
+    built.run().chatty().exits(0)
+    process, ours, shown = asked(built, "compensate", "t", question=b"Undo it? [y/N] ")
+    end(process, ours)
+    process.communicate(timeout=30)
+    assert process.returncode == code
+    shown += os.read(ours, 4096)
+    os.close(ours)
+    assert shown.partition(b"[y/N] ")[2].startswith(b"\r\n" + said)
 
 
 def test_a_question_shows_commands_with_their_values_and_says_what_is_interrupted(tmp_path: Path) -> None:

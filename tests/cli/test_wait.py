@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import saga
+from tests.harness import completed, copied, saga
 
 HELD = "steps:\n  - {id: a, action: 'cat go', undo: none}\n"
 """Runs until somebody opens and closes the fifo `go`."""
@@ -82,8 +82,7 @@ def test_an_interrupted_saga_is_waited_for_since_somebody_may_resume_it(tmp_path
 
 
 def test_a_wrong_timeout_and_an_unknown_saga_are_told_at_once(tmp_path: Path) -> None:
-    built = saga(tmp_path, 'steps:\n  - {id: a, action: ["true"], undo: none}\n')
-    built.run().chatty().exits(0)
+    built = copied(tmp_path, completed)
     built.again("wait", "t", "--timeout", "10").stderr("--timeout 10: `10` is no duration").exits(2)
     built.again("wait", "t", "nobody").stdout("t completed\n").stderr("no saga nobody").exits(4)
 
@@ -93,15 +92,13 @@ def test_a_wrong_timeout_and_an_unknown_saga_are_told_at_once(tmp_path: Path) ->
     ("\udcff", r"no saga \udcff"), ("x" * 140, "no saga " + "x" * 140),
 ], ids=["zeros", "short", "not ascii", "not utf-8", "just so long"])
 def test_what_is_no_saga_is_named_no_longer_than_a_line(tmp_path: Path, given: str, named: str) -> None:
-    built = saga(tmp_path, 'steps:\n  - {id: a, action: ["true"], undo: none}\n')
-    built.run().chatty().exits(0)
+    built = copied(tmp_path, completed)
     done = (built.again("wait", "-").stdin(given) if "\0" in given else built.again("wait", given)).chatty().exits(4)
     assert done.stderr == f"sagactl: {named}\n  sagactl list shows what there is\n"
 
 
 def test_no_name_at_all_is_no_saga(tmp_path: Path) -> None:
-    built = saga(tmp_path, 'steps:\n  - {id: a, action: ["true"], undo: none}\n')
-    built.run().chatty().exits(0)
+    built = copied(tmp_path, completed)
     built.again("wait", "").stderr("no saga ''\n  sagactl list shows what there is\n").exits(4)
 
 

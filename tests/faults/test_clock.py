@@ -209,7 +209,7 @@ steps:
     set_clock(built, HOUR_S)
     process = built.start("resume", "t", "-o", "jsonl")
     until(process, "holder_changed")
-    built.inspect()
+    built.again("inspect", "t").chatty().exits(0)
     go = os.open(tmp_path / "go", os.O_RDWR)  # whether or not anybody reads it
     os.write(go, b"go\n")
     process.communicate(timeout=30)

@@ -7,7 +7,6 @@ answer, what the journal says and what was done must agree.
 from __future__ import annotations
 
 import os
-import re
 import select
 import signal
 import subprocess
@@ -50,13 +49,9 @@ def log(built: Saga) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def events(built: Saga) -> list[str]:
-    """The journal, one JSON line an event."""
-    return built.again("events", "t").stdout(re.compile(r".*", re.DOTALL)).exits(0).stdout.splitlines()
-
-
 def count(built: Saga, kind: str) -> int:
-    return sum(f'"type":"{kind}"' in line for line in events(built))
+    """How many events of that type there are."""
+    return sum(event["type"] == kind for event in built.events())
 
 
 def homes(folder: Path, number: int) -> list[Path]:
@@ -171,13 +166,13 @@ steps:
         resumed = built.start("resume", "t")
         (tmp_path / "go").write_text("go\n")
         assert ended(resumed)[0] == 0
-        before = events(built)
+        before = built.events()
     finally:
         stale.send_signal(signal.SIGCONT)
     code, stderr = ended(stale)
     assert code == 7, stderr
     assert "another process went on with it" in stderr
-    assert events(built) == before
+    assert built.events() == before
     assert log(built) == ["a", "b"]
     assert built.inspect()["state"] == "completed"
     assert not list(lock.parent.glob("*/record")), "an attempt that was folded away has been claimed anew"

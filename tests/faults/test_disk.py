@@ -192,7 +192,7 @@ def test_what_could_not_be_masked_is_told(tmp_path: Path) -> None:
 
 def test_an_outcome_that_can_not_be_written_is_told_and_kept(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: echo a >> log, undo: none}\n")
-    done = inject(tmp_path, RUN, supervisor=Fault(calls="pwrite64", effect=FULL, when=3, until=11))
+    done = inject(tmp_path, RUN, supervisor=Fault(calls="pwrite64", effect=FULL, when=3, until=8))
     assert done.code == 7, done.stderr
     assert "sagactl: an outcome can't be written to " in done.stderr
     assert "No space left on device" in done.stderr

@@ -16,7 +16,7 @@ from tests.cli.test_prune import age, completed, folders, root, token
 from tests.conftest import Torture
 from tests.faults.injection import Fault, Traced, inject, needs_strace
 from tests.faults.steps import Found, Place, Story, first_reset, orchestrator_steps, places, try_all
-from tests.harness import TIMEOUT_S, Saga
+from tests.harness import TIMEOUT_S, Saga, copied
 
 PRUNE = ("prune", "--yes")
 MAIN = ("mkdir", "openat", "flock", "pwrite64", "unlink", "unlinkat", "rmdir", "write")
@@ -115,7 +115,7 @@ def test_who_would_compensate_what_is_just_being_pruned_is_told_that_it_is_gone(
 
 
 def test_a_folder_that_goes_while_its_lock_is_being_taken_is_a_saga_that_is_gone(tmp_path: Path) -> None:
-    built = completed(tmp_path, "t")
+    built = copied(tmp_path, completed, "t")
     gone = Fault(calls="openat", when=1, onwards=True, effect="error=ENOENT", paths=(evidence(built) / "lock",))
     done = inject(tmp_path, ("compensate", "t", "--yes"), orchestrator=gone)
     assert (done.code, done.stdout) == (4, ""), done.stderr
@@ -123,7 +123,7 @@ def test_a_folder_that_goes_while_its_lock_is_being_taken_is_a_saga_that_is_gone
 
 
 def test_a_saga_whose_evidence_can_not_be_removed_stays_and_is_named(tmp_path: Path) -> None:
-    built = completed(tmp_path, "t", "u")
+    built = copied(tmp_path, completed, "t", "u")
     refused = Fault(calls="unlink,unlinkat", when=1, effect="error=EACCES", paths=(evidence(built) / "folded",))
     done = inject(tmp_path, (*PRUNE, "-q"), orchestrator=refused)
     assert (done.code, done.stdout) == (7, "u\n"), done.stderr
@@ -133,7 +133,7 @@ def test_a_saga_whose_evidence_can_not_be_removed_stays_and_is_named(tmp_path: P
 
 
 def test_on_a_full_disk_no_saga_is_called_pruned_that_is_not(tmp_path: Path) -> None:
-    built = completed(tmp_path, "t")
+    built = copied(tmp_path, completed, "t")
     wal = Path(f"{root(tmp_path).with_suffix('')}-wal")
     full = Fault(calls="pwrite64", when=1, onwards=True, effect="error=ENOSPC", paths=(wal,))
     done = inject(tmp_path, PRUNE, orchestrator=full)

@@ -168,7 +168,7 @@ def test_a_closed_terminal_lets_the_command_end_and_the_saga_is_resumable(tmp_pa
     built = waiting(tmp_path, phase)
     process, keys = on_a_terminal(built)
     os.close(keys)
-    built.inspect()
+    built.again("inspect", "t").chatty().exits(0)
     (tmp_path / "go").write_text("go\n")
     assert process.wait(timeout=30) == 129
     assert (tmp_path / "log").read_text().split() == PHASES[phase][2][:1]

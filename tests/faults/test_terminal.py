@@ -103,11 +103,6 @@ class Hostile:
         return said
 
 
-@pytest.fixture
-def hostile(tmp_path: Path) -> Hostile:
-    return Hostile(tmp_path, "utf-8")
-
-
 SAGA = f"""saga: test
 description: {quoted(HOSTILE)}
 params:
@@ -141,7 +136,7 @@ steps:
 """
 
 
-@pytest.mark.parametrize("encoding", LOCALES)
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_whatever_a_saga_says_is_shown_safely(tmp_path: Path, encoding: str) -> None:
     hostile = Hostile(tmp_path, encoding)
     file = hostile.file(HOSTILE + ".yaml", SAGA)
@@ -171,7 +166,8 @@ DEFINITIONS = {
 }
 
 
-def test_whatever_is_wrong_with_a_definition_is_shown_safely(hostile: Hostile) -> None:
+def test_whatever_is_wrong_with_a_definition_is_shown_safely(tmp_path: Path) -> None:
+    hostile = Hostile(tmp_path, "utf-8")
     files = []
     for place, text in enumerate(DEFINITIONS.values()):
         name = f"{place}{HOSTILE}.yaml"
@@ -196,7 +192,8 @@ ARGUMENTS = {
 }
 
 
-def test_whatever_is_typed_is_shown_safely(hostile: Hostile) -> None:
+def test_whatever_is_typed_is_shown_safely(tmp_path: Path) -> None:
+    hostile = Hostile(tmp_path, "latin-1")
     for code, args in ARGUMENTS.values():
         hostile.prints(code, *args)
     good = hostile.file("s.yaml", "saga: s\nsteps: [{id: a, action: 'true', undo: none}]\n")
