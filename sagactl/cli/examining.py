@@ -105,9 +105,12 @@ def _see(connection: sqlite3.Connection, root: Path, held: set[str]) -> _Seen:
 
 def _left_running(reader: Reader, seen: _Seen) -> list[str]:
     """The sagas that nobody drives, of which a command runs without a supervisor."""
-    tokens = {identity.partition(".")[0] for identity in processes.carried()} & seen.resting.keys()
-    names = [seen.resting[token] for token in tokens]
-    return sorted(name for name in names if name not in seen.at_work and wiring.left_running(reader.load(name)))
+    found = []
+    with contextlib.suppress(OSError, SagactlError):  # what can't be read is told elsewhere
+        tokens = {identity.partition(".")[0] for identity in processes.carried()} & seen.resting.keys()
+        for name in sorted({seen.resting[token] for token in tokens}.difference(seen.at_work)):
+            found += [name] if wiring.left_running(reader.load(name)) else []
+    return found
 
 
 def _see_evidence(seen: _Seen, saga: Summary, root: Path) -> None:

@@ -255,8 +255,8 @@ def left_running(saga: Saga) -> dict[str, tuple[int, ...]]:
     from sagactl.execution import processes
     from sagactl.execution.invocation import attempt_id
 
-    alive = processes.carried()
     ids = {name: attempt_id(saga, view.live) for name, view in saga.steps.items() if view.live is not None}
+    alive = processes.carried() if ids else {}
     return {name: alive[identity] for name, identity in ids.items() if identity in alive}
 
 

@@ -6,6 +6,7 @@ it. Knows no events.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sqlite3
@@ -103,9 +104,10 @@ def _lost(database: Path) -> StoreError | None:
     """What is wrong where there is no database, or an empty file, but what belongs to one."""
     how = "empty" if database.exists() else "gone"
     wal, folder = Path(f"{database}-wal"), folder_of(database)
-    if wal.exists() and wal.stat().st_size:
-        return StoreError(f"{database} is {how}, but {wal} is left of it",
-                          hint="move that away first: SQLite would write it into any database that is put there")
+    with contextlib.suppress(OSError):
+        if wal.stat().st_size:
+            return StoreError(f"{database} is {how}, but {wal} is left of it",
+                              hint="move that away first: SQLite would write it into any database that is put there")
     try:
         sagas = [each for each in folder.iterdir() if _TOKEN.fullmatch(each.name) and each.is_dir()]
         left = sum(any(each.name != "lock" for each in saga.iterdir()) for saga in sagas)
