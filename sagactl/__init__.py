@@ -5,7 +5,7 @@ comes next. An intent is durable before its effect, an outcome after it; going o
 
 Floors, low to high; a module imports only from floors below it:
 
-    errors, plain, template, model     exceptions with exit codes; JSON; `${…}`; what a saga is made of
+    errors, plain, digest, template, model    exceptions with exit codes; JSON; SHA-256; `${…}`; what a saga is made of
     core/                              pure: events, the two tables, decide, judge, what an operator may do, codec
     ports                              what the engine needs of a journal, an executor and a clock
     definition/ journal/ execution/ clock signals    YAML in; SQLite; processes that outlive us; time; Ctrl-C

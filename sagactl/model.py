@@ -181,9 +181,9 @@ class Definition(Value):
 
     def fingerprint(self) -> str:
         """SHA-256 in hex of what the saga does: descriptions do not count."""
-        import hashlib
+        from sagactl.digest import sha256
 
         steps = tuple(dataclasses.replace(step, description="") for step in self.steps)
         params = {name: {k: v for k, v in rule.items() if k != "description"} for name, rule in self.params.items()}
         bare = dataclasses.replace(self, description="", steps=steps, params=params)
-        return hashlib.sha256(bare.to_json().encode()).hexdigest()
+        return sha256(bare.to_json().encode())

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sagactl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
-    {"sagactl", "errors", "plain", "template", "model"},
+    {"sagactl", "digest", "errors", "plain", "template", "model"},
     {"core"},
     {"ports"},
     {"definition", "journal", "execution", "clock", "signals"},

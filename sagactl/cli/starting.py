@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from sagactl.cli.output import warn
 from sagactl.core import events as e
 from sagactl.core.parts import Actor
+from sagactl.digest import sha256, sha256_of
 from sagactl.errors import InvalidError
 from sagactl.execution.invocation import OURS
 from sagactl.model import Command, Definition, SecretSource
@@ -55,7 +55,7 @@ def started(
         env_names=tuple(sorted(name for name in os.environ if not name.startswith((OURS, "SAGACTL_")))),
         holder=holder,
         file=os.path.abspath(file) if file else "",  # noqa: PTH100
-        file_hash=hashlib.sha256(data).hexdigest(),
+        file_hash=sha256(data),
     )
 
 
@@ -96,7 +96,7 @@ def warn_of_changes(first: e.SagaStarted) -> None:
             if not Path(first.file).is_file():
                 raise FileNotFoundError  # a pipe would be waited for
             with Path(first.file).open("rb") as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == first.file_hash
+                same = sha256_of(file) == first.file_hash
             changed = "" if same else "has changed"
         except OSError:
             changed = "is gone"

@@ -61,9 +61,9 @@ def name_of(event: e.Event) -> str:
 
 def definition_key(definition: Definition) -> str:
     """SHA-256 in hex of a definition's whole canonical text."""
-    import hashlib
+    from sagactl.digest import sha256
 
-    return hashlib.sha256(definition.to_json().encode()).hexdigest()
+    return sha256(definition.to_json().encode())
 
 
 def plain(event: e.Event) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Final
 
+from sagactl.digest import sha256
 from sagactl.errors import DamagedError
 from sagactl.journal.listing import Row, Summary, by_key, counted, keys
 from sagactl.journal.reading import verified
@@ -94,6 +94,6 @@ def _check_events(connection: sqlite3.Connection, row: Row, sound: dict[str, boo
 
 def _is_sound(connection: sqlite3.Connection, name: str) -> bool:
     found = connection.execute("SELECT json FROM definitions WHERE hash = ?", (name,)).fetchone()
-    return found is not None and sha256(str(found[0]).encode()).hexdigest() == name
+    return found is not None and sha256(str(found[0]).encode()) == name
 
 

@@ -254,12 +254,11 @@ def verified(saga: Row, rows: Iterable[Sequence[Any]]) -> list[tuple[str, str]]:
 
 def _definition(connection: sqlite3.Connection, saga_id: str, key: str) -> Definition:
     """The definition of that hash. Raises DamagedError where its text is not the one; else as its reader does."""
-    from hashlib import sha256
-
+    from sagactl.digest import sha256
     from sagactl.model import Definition
 
     found = connection.execute("SELECT json FROM definitions WHERE hash = ?", (key,)).fetchone()
-    if found is None or sha256(found[0].encode()).hexdigest() != key:
+    if found is None or sha256(found[0].encode()) != key:
         raise DamagedError(f"saga {saga_id}: its definition is missing or damaged", hint=RESTORE)
     return Definition.from_json(json.loads(found[0]))
 

@@ -95,8 +95,8 @@ def judge(found: Found, place: Place, trial: object) -> int:
         if undone > 1 + (lost[step, "undo"] if place.story.name != CHECKS.name else 0):
             found.note("double", told)
         given_up = place.story.name == UNDOES.name or lost[step, "action"] == LOST_IN_A_ROW_MAX
-        if undone < done or (not done and not given_up):
-            found.note("lost", told)
+        if (done and not undone) or (not done and not given_up):
+            found.note("lost", told)  # one undo takes back what was repeated, as its author has to see to
     log = list(dict.fromkeys(place.log()))
     if not place.story.together and log != [line for line in place.story.wanted.split() if line in log]:
         found.note("wrong", told)
