@@ -65,7 +65,7 @@ def _slope_of_peer(steps: int, name: str, folder: Path) -> float:
     for count in (1, steps + 1):
         below = folder / str(count)
         below.mkdir()
-        taken.append(peers.run(name, below, "run", 1, count).seconds * 1000)
+        taken.append(peers.worked_s(peers.run(name, below, "run", 1, count)) * 1000)
     return (taken[1] - taken[0]) / steps
 
 

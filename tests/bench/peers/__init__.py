@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.bench.floors import true
 from tests.bench.measuring import Done, FailedError, Measure, command, hold
@@ -93,12 +93,17 @@ def run(
 
 def peak_kb(done: Done) -> int:
     """The most memory that it had at once."""
-    return _told(done)["peak_kb"]
+    return int(_told(done)["peak_kb"])
 
 
-def _told(done: Done) -> dict[str, int]:
+def worked_s(done: Done) -> float:
+    """From its first saga to the end of its last, without its own start and end."""
+    return float(_told(done)["worked_s"])
+
+
+def _told(done: Done) -> dict[str, Any]:
     try:
-        told: dict[str, int] = json.loads(done.stdout)
+        told: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         raise FailedError(f"it says {done.stdout[-200:]}") from None
     return told

@@ -1,7 +1,7 @@
 """Steps of `true` as TaskFlow flows on SQLite: `durable_taskflow.py run|fail SAGAS STEPS JOBS`.
 
 `fail`: after these steps one fails, and the engine reverts those before it. Prints as JSON how many commands it ran,
-and its peak of memory.
+its peak of memory, and how long it worked.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -68,10 +69,12 @@ def one(backend: Any, n: int) -> None:
 def main() -> None:
     """Run all of them, so many at once."""
     with backends.backend({"connection": PLACE}) as backend, ThreadPoolExecutor(JOBS) as pool:
+        begun_s = time.perf_counter()
         list(pool.map(partial(one, backend), range(SAGAS)))
+        worked_s = time.perf_counter() - begun_s
     status = Path("/proc/self/status")
     peak = re.search(r"VmHWM:\s*(\d+)", status.read_text()) if status.exists() else None
-    print(json.dumps({"ran": next(ran), "peak_kb": int(peak[1]) if peak else 0}), flush=True)
+    print(json.dumps({"ran": next(ran), "peak_kb": int(peak[1]) if peak else 0, "worked_s": worked_s}), flush=True)
 
 
 main()
