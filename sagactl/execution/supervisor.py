@@ -19,7 +19,6 @@ import selectors
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import time
 from collections import deque
@@ -29,7 +28,7 @@ if __name__ == "__main__":
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from sagactl.execution import processes, record
-from sagactl.execution.children import EvidenceError, end_of, end_signals, spawn
+from sagactl.execution.children import EvidenceError, end_of, end_signals, reap, spawn
 
 ATTEMPTS_MAX: Final = 32
 """Attempts in one supervisor's hand: bounds descriptors, and what is lost with it."""
@@ -53,7 +52,7 @@ class Attempt:
         self.request = request
         self.own = own
         self.descriptor = descriptor
-        self.process: subprocess.Popen[bytes] | None = None
+        self.pid: int | None = None
         self.since_ticks: int | None = None
         self.at_s = float("inf")
         self.sweep: processes.Sweep | None = None
@@ -159,7 +158,7 @@ class Supervisor:
             self.finish(attempt)
             return
         try:
-            attempt.process = spawn(request)
+            attempt.pid = spawn(request)
         except (OSError, ValueError) as error:
             number = error.errno if isinstance(error, OSError) else errno.EINVAL
             ours = isinstance(error, EvidenceError)
@@ -172,8 +171,8 @@ class Supervisor:
             return
         attempt.at_s = time.monotonic() + request["timeout_s"]
         try:
-            attempt.since_ticks = processes.start_ticks(attempt.process.pid)
-            started = {"pid": attempt.process.pid, "ticks": attempt.since_ticks, "at": time.time()}
+            attempt.since_ticks = processes.start_ticks(attempt.pid)
+            started = {"pid": attempt.pid, "ticks": attempt.since_ticks, "at": time.time()}
             record.write_slot(descriptor, record.STARTED, started)
         except OSError:
             pass  # the slot only helps whoever comes after a crash of this process; the command runs
@@ -186,7 +185,7 @@ class Supervisor:
 
     def end(self, attempt: Attempt, why: str, *, kill: bool) -> None:
         """Begin to end an attempt, or hurry; an attempt whose outcome is known already keeps it."""
-        if attempt.process is None:
+        if attempt.pid is None:
             return
         now_s = time.monotonic()
         if not attempt.outcome:
@@ -198,8 +197,7 @@ class Supervisor:
         attempt.at_s = now_s
 
     def begin_sweep(self, attempt: Attempt, now_s: float) -> None:
-        session = attempt.process.pid if attempt.process else None
-        attempt.sweep = processes.Sweep(attempt.id, session, attempt.since_ticks, now_s, attempt.kill_after_s)
+        attempt.sweep = processes.Sweep(attempt.id, attempt.pid, attempt.since_ticks, now_s, attempt.kill_after_s)
 
     def children_ended(self, _: int = 0) -> None:
         """Some child has ended: see which, by pid."""
@@ -213,9 +211,9 @@ class Supervisor:
 
     def see_leader(self, attempt: Attempt) -> None:
         """Whether the command itself has ended. It stays a zombie until the sweep is over: its pid stays its own."""
-        if attempt.process is None or attempt.leader_gone:
+        if attempt.pid is None or attempt.leader_gone:
             return
-        detail = end_of(attempt.process)
+        detail = end_of(attempt.pid)
         if detail is None:
             return
         attempt.leader_gone = True
@@ -248,13 +246,13 @@ class Supervisor:
 
     def look_at(self, attempt: Attempt, now_s: float) -> None:
         """What is due for one attempt."""
-        if attempt.process is None or attempt.outcome.get("at"):
+        if attempt.pid is None or attempt.outcome.get("at"):
             self.finish(attempt)
         elif attempt.sweep is None:
             self.end(attempt, "timed_out", kill=False)
         elif attempt.sweep.look(now_s):
             self.see_leader(attempt)
-            stuck = () if attempt.leader_gone else (attempt.process.pid,)
+            stuck = () if attempt.leader_gone else (attempt.pid,)
             self.finish(attempt, left=tuple({*attempt.sweep.left, *stuck}))
         else:
             attempt.at_s = attempt.sweep.again_at_s
@@ -281,8 +279,8 @@ class Supervisor:
                 self.notify({"ended": attempt.id, "unwritten": error.errno})
             return
         del self.attempts[attempt.id]
-        if attempt.process is not None and attempt.leader_gone:
-            attempt.process.wait()
+        if attempt.pid is not None and attempt.leader_gone:
+            reap(attempt.pid)
         with contextlib.suppress(OSError):  # closing it is as good
             fcntl.flock(attempt.descriptor, fcntl.LOCK_UN)
         self.notify({"ended": attempt.id})

@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import json
 import os
+import platform
+import re
 import shlex
 import shutil
 import signal
@@ -24,6 +26,9 @@ import pytest
 from tests.harness import ROOT, TIMEOUT_S, environment
 
 KILL = "signal=KILL"
+_GLIBC = [int(part) for part in re.findall(r"\d+", platform.libc_ver()[1])]
+SPAWN = "clone3" if _GLIBC >= [2, 34] else "clone"
+"""The system call with which the C library starts a command."""
 
 ATTACHED = r"""
 import json, os, sys

@@ -20,7 +20,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, Self, TypeVar
 
-from tests.faults.injection import Fault, Traced, inject
+from tests.faults.injection import SPAWN, Fault, Traced, inject
 from tests.harness import TIMEOUT_S, Result, Saga, saga
 
 MAIN = ("mkdir", "openat", "flock", "pwrite64", "write", "link", "unlink", "sendto", "recvfrom", "pread64", "fsync",
@@ -30,7 +30,7 @@ MAIN = ("mkdir", "openat", "flock", "pwrite64", "write", "link", "unlink", "send
 DATABASE = ("flock", "pwrite64", "fdatasync", "unlink")
 """What its second thread does: transactions and checkpoints."""
 
-SUPERVISOR = ("recvfrom", "mkdir", "openat", "write", "flock", "link", "unlink", "vfork", "pwrite64", "waitid",
+SUPERVISOR = ("recvfrom", "mkdir", "openat", "write", "flock", "link", "unlink", SPAWN, "pwrite64", "waitid",
               "sendto", "fdatasync")
 
 _CALL = re.compile(r"(?:(\d+) +)?(\w+)\((.*)")

@@ -18,7 +18,7 @@ import pytest
 from sagactl.execution import record
 from tests.cli.test_crash import ONCE, script
 from tests.conftest import Torture
-from tests.faults.injection import Fault, inject, needs_strace
+from tests.faults.injection import SPAWN, Fault, inject, needs_strace
 from tests.faults.steps import Found, Place, first_reset, orchestrator_steps, places, try_all, wait_until_alone
 from tests.faults.test_protocol_kills import PAIRED
 from tests.harness import Saga, saga
@@ -29,7 +29,7 @@ FOUND_DEAD = Fault(calls="link", when=1, main=True)
 
 MOMENTS: Mapping[str, tuple[Fault | None, Fault | None, str]] = {
     "before the request": (Fault(calls="sendto", when=1, main=True), None, ""),
-    "after the claim": (FOUND_DEAD, Fault(calls="vfork", when=1), ""),
+    "after the claim": (FOUND_DEAD, Fault(calls=SPAWN, when=1), ""),
     "after the start": (FOUND_DEAD, Fault(calls="waitid", when=1), "a\n"),
     "after the outcome": (None, None, "a\n"),
 }

@@ -19,7 +19,7 @@ import pytest
 
 from sagactl.core.judge import LOST_IN_A_ROW_MAX
 from tests.conftest import Torture
-from tests.faults.injection import Fault, needs_strace
+from tests.faults.injection import SPAWN, Fault, needs_strace
 from tests.faults.steps import (
     SUPERVISOR,
     Found,
@@ -33,7 +33,7 @@ from tests.faults.steps import (
 )
 
 CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc", *(["--map-root-user"] if os.geteuid() else []))
-MILESTONES = ("link", "vfork", "pwrite64", "sendto", "fdatasync")
+MILESTONES = ("link", SPAWN, "pwrite64", "sendto", "fdatasync")
 """Claim, start, the slots, the notice, and the end."""
 
 PERSON_MAX = 12
