@@ -121,11 +121,11 @@ def _see_evidence(seen: _Seen, saga: Summary, root: Path) -> None:
         (seen.bare_final if final else seen.bare).append(saga.id)
         return
     seen.left += [str(root / saga.token / draft) for draft in found.drafts]
-    if final and found.folders:
+    if final and found.attempts:
         seen.unfolded.append(saga.id)
     if not final:
         seen.resting[saga.token] = saga.id
-        seen.at_work += [saga.id] if survey.at_work(root / saga.token, found.folders) else []
+        seen.at_work += [saga.id] if survey.at_work(root / saga.token, found.attempts) else []
 
 
 def _rows(seen: _Seen) -> Check:

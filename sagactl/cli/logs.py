@@ -22,7 +22,8 @@ from sagactl.core.saga import Saga, replay
 from sagactl.errors import NotFoundError, UsageError
 from sagactl.execution.capture import masked
 from sagactl.execution.invocation import attempt_name
-from sagactl.execution.streams import STREAMS, Stream
+from sagactl.execution.record import STREAMS
+from sagactl.execution.streams import Stream
 from sagactl.journal.reading import Reader
 from sagactl.model import Phase
 
@@ -87,9 +88,10 @@ def _printed(
         facts = _facts(reader, name)
         view = replay(facts)
         for started in wanted(facts):
-            where = wiring.evidence(database).saga_folder(view.started.token) / attempt_name(view, started)
-            each = shown.setdefault(where.name, _Shown(started, [Stream(where, stream) for stream in STREAMS]))
-            for line in each.more(view, partial(_kept, database, view, where.name), secrets, whole=ended):
+            named = attempt_name(view, started)
+            path = wiring.evidence(database).attempt(view.started.token, named)
+            each = shown.setdefault(named, _Shown(started, [Stream(path, stream) for stream in STREAMS]))
+            for line in each.more(view, partial(_kept, database, view, named), secrets, whole=ended):
                 yield each, line
         if ended or stdout_closed():
             return

@@ -9,8 +9,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, AnyStr, Final, NamedTuple
 
 from sagactl.execution import record
@@ -52,7 +51,7 @@ class Outputs(NamedTuple):
     undeclared: tuple[str, ...]
 
 
-def outputs(folder: Path, declared: Mapping[str, Output], secrets: Mapping[str, str]) -> Outputs:
+def outputs(attempt: str, declared: Mapping[str, Output], secrets: Mapping[str, str]) -> Outputs:
     """Read the outputs of an attempt. A value that contains a secret is no valid output: it would be journaled.
 
     Raises OSError: one can't be read now, which says nothing about it.
@@ -61,7 +60,7 @@ def outputs(folder: Path, declared: Mapping[str, Output], secrets: Mapping[str, 
     problems = []
     for name, output in declared.items():
         try:
-            value = _from_file(folder, name) if output.pointer is None else _from_stdout(folder, output.pointer)
+            value = _from_file(attempt, name) if output.pointer is None else _from_stdout(attempt, output.pointer)
             if not value and not output.empty_allowed:
                 raise OutputError("is empty")
             leaked = next((secret for secret, text in secrets.items() if text and _holds(value, text)), None)
@@ -71,21 +70,22 @@ def outputs(folder: Path, declared: Mapping[str, Output], secrets: Mapping[str, 
             problems.append(f"output {name} {error}")
         else:
             values[name] = value
-    undeclared = tuple(masked(name, secrets.values()) for name in _undeclared(f"{folder}/outputs", declared))
+    undeclared = tuple(masked(name, secrets.values()) for name in _undeclared(attempt, declared))
     return Outputs(values, "; ".join(problems), undeclared)
 
 
-def mask(folder: Path, secrets: Iterable[str]) -> tuple[str, ...]:
-    """Overwrite every secret in the files of an attempt with as many `*`, in place; the names that could not be.
+def mask(attempt: str, secrets: Iterable[str]) -> tuple[str, ...]:
+    """Overwrite every secret in what an attempt printed and left with as many `*`, in place; what could not be.
 
     Only regular files of the attempt's own: what has a second name may be somebody else's. A file that vanishes
     meanwhile is a daemon's, and its affair.
     """
     texts = [secret.encode("utf-8", "surrogateescape") for secret in secrets if secret]
     failed: list[str] = []
+    saga, name = os.path.split(attempt)
     if texts:
-        _mask_folder(str(folder), None, texts, failed)
-    return tuple(failed)
+        _mask_folder(saga, None, texts, failed, (name, *(record.path_of(name, stream) for stream in record.STREAMS)))
+    return tuple(each.removeprefix(f"{name}.") for each in failed)
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
@@ -101,15 +101,15 @@ def _holds(value: str, secret: str) -> bool:
     return secret in value or (len(stars) >= STARS_MIN and stars in value)
 
 
-def _from_file(folder: Path, name: str) -> str:
-    if (folder / "outputs").is_symlink():
+def _from_file(attempt: str, name: str) -> str:
+    if os.path.islink(attempt):
         raise OutputError("can't be read: $SAGA_OUTPUT_DIR is a link")
-    raw = _read(folder / "outputs" / name, OUTPUT_BYTES_MAX + 1)
+    raw = _read(f"{attempt}/{name}", OUTPUT_BYTES_MAX + 1)
     return _text(raw.removesuffix(b"\n"))
 
 
-def _from_stdout(folder: Path, pointer: str) -> str:
-    raw = _read(folder / "stdout", STDOUT_BYTES_MAX, "stdout")
+def _from_stdout(attempt: str, pointer: str) -> str:
+    raw = _read(record.path_of(attempt, record.STDOUT), STDOUT_BYTES_MAX, "stdout")
     try:
         value: Any = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -128,11 +128,11 @@ def _from_stdout(folder: Path, pointer: str) -> str:
         raise OutputError(f"is no text that can be passed on: {error}") from None
 
 
-def _read(path: Path, bytes_max: int, what: str = "") -> bytes:
+def _read(path: str, bytes_max: int, what: str = "") -> bytes:
     try:
         descriptor = os.open(path, _READ)
     except FileNotFoundError:
-        raise OutputError("is missing: the command did not write $SAGA_OUTPUT_DIR/" + path.name) from None
+        raise OutputError("is missing: the command did not write $SAGA_OUTPUT_DIR/" + os.path.basename(path)) from None
     except OSError as error:
         if error.errno not in _NOT_READABLE:
             raise  # the machine's fault: it is read again by a resume
@@ -169,8 +169,11 @@ def _undeclared(folder: str, declared: Mapping[str, Output]) -> tuple[str, ...]:
     return tuple(name for name in names if not name.startswith(".") and name not in files)[:20]
 
 
-def _mask_folder(path: str, parent: int | None, texts: list[bytes], failed: list[str], depth: int = 0) -> None:
-    """One folder and those below it, by descriptor: no name is followed through a link."""
+def _mask_folder(
+    path: str, parent: int | None, texts: list[bytes], failed: list[str], names: Sequence[str] | None = None,
+    depth: int = 0,
+) -> None:
+    """One folder, or these `names` in it, and what is below, by descriptor: no name is followed through a link."""
     try:
         descriptor = os.open(path, _FOLDER, dir_fd=parent)
     except FileNotFoundError:
@@ -179,15 +182,15 @@ def _mask_folder(path: str, parent: int | None, texts: list[bytes], failed: list
         failed.append(path)
         return
     try:
-        for name in os.listdir(descriptor):
+        for name in os.listdir(descriptor) if names is None else names:
             try:
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 if stat.S_ISDIR(status.st_mode):
                     if depth == MASK_DEPTH_MAX:
                         failed.append(name)
                     else:
-                        _mask_folder(name, descriptor, texts, failed, depth + 1)
-                elif stat.S_ISREG(status.st_mode) and name != record.NAME:
+                        _mask_folder(name, descriptor, texts, failed, depth=depth + 1)
+                elif stat.S_ISREG(status.st_mode):
                     if status.st_nlink > 1:  # its other name may be anybody's file
                         failed.append(name)
                     else:

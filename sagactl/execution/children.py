@@ -8,6 +8,8 @@ import signal
 from collections.abc import Iterable
 from typing import Any, Final
 
+from sagactl.execution import record
+
 _RESET: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 """What Python ignores and a command must not inherit so."""
 
@@ -23,14 +25,12 @@ def spawn(request: dict[str, Any]) -> int:
 
     Raises OSError, EvidenceError, ValueError; nothing runs then.
     """
-    folder = request["folder"]
     opened: list[int] = []
     try:
         try:
-            os.makedirs(os.path.join(folder, "outputs"), mode=0o700, exist_ok=True)
-            stdin = _stdin(folder, request["stdin"], opened)
-            opened.append(os.open(os.path.join(folder, "stdout"), _OUTPUT, 0o600))
-            opened.append(os.open(os.path.join(folder, "stderr"), _OUTPUT, 0o600))
+            stdin = _stdin(request["folder"], request["stdin"], opened)
+            opened.append(os.open(record.path_of(request["folder"], record.STDOUT), _OUTPUT, 0o600))
+            opened.append(os.open(record.path_of(request["folder"], record.STDERR), _OUTPUT, 0o600))
         except OSError as error:
             raise EvidenceError(error.errno, error.strerror, error.filename) from error
         return _started(request, enumerate((stdin, *opened[-2:])))
@@ -59,11 +59,11 @@ def _started(request: dict[str, Any], streams: Iterable[tuple[int, int | None]])
         os.chdir("/")  # ours again: a folder that a process is in can't be unmounted
 
 
-def _stdin(folder: str, text: str, opened: list[int]) -> int | None:
+def _stdin(attempt: str, text: str, opened: list[int]) -> int | None:
     """A descriptor to read `text` from: a file without a name, or None for what we have ourselves, /dev/null."""
     if not text:
         return None
-    path = os.path.join(folder, ".stdin")
+    path = record.path_of(attempt, record.STDIN)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     opened.append(descriptor)
     os.unlink(path)

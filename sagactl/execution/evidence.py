@@ -2,7 +2,8 @@
 
     <db>.d/<saga token>/lock
     <db>.d/<saga token>/folded                      the attempts of a final saga, one JSON line each
-    <db>.d/<saga token>/<step no>.<phase>.<n>/      record, stdout, stderr, outputs/, stop
+    <db>.d/<saga token>/<step no>.<phase>.<n>/      an attempt: what it leaves in $SAGA_OUTPUT_DIR, which this is
+    <db>.d/<saga token>/<step no>.<phase>.<n>.*     its record, stdout, stderr, stop
 
 Folders are 0700 and files 0600. All names are made here, from numbers and random tokens; never from a user's text.
 """
@@ -14,12 +15,13 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sagactl.errors import LockedError, NotFoundError, StoreError
 from sagactl.execution import capture, record
@@ -28,10 +30,22 @@ if TYPE_CHECKING:
     from sagactl.core.parts import Actor
     from sagactl.core.saga import Saga
 
+FOLDED = "folded"
+DRAFTS = (".claim-", ".stop-", ".folded-")
+"""So begin the names of files that are not whole yet."""
+
 KEPT_BYTES_MAX = 64 * 1024
 """Of each stream of an attempt, its end is kept when a saga is final."""
 
+_OURS = re.compile(rf"(\d+\.(?:action|undo|check)\.\d+)(?:\.({'|'.join(record.FILES)}))?", re.ASCII)
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Contents(NamedTuple):
+    """What is in the folder of a saga, by name: of each attempt "" for its folder, else which of its files; drafts."""
+
+    attempts: Mapping[str, Sequence[str]]
+    drafts: Sequence[str]
 
 
 class Evidence:
@@ -43,6 +57,10 @@ class Evidence:
     def saga_folder(self, token: str) -> Path:
         return self.root / token
 
+    def attempt(self, token: str, name: str) -> str:
+        """The path of an attempt: of its folder, and what `record.path_of` wants. A text, for this is made often."""
+        return f"{self.root}/{token}/{name}"
+
     @contextlib.contextmanager
     def lock(self, token: str, holder: Actor, since_s: float) -> Iterator[None]:
         """Hold a saga for as long as the context lasts; only one process can.
@@ -52,14 +70,14 @@ class Evidence:
             NotFoundError: it was pruned at this instant.
             StoreError: the lock can't be made, opened or taken.
         """
-        folder = self.saga_folder(token)
+        path = f"{self.root}/{token}/lock"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(folder / "lock", _OPEN, 0o600)
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            descriptor = os.open(path, _OPEN, 0o600)
         except FileNotFoundError:  # between the two the folder went away
             raise NotFoundError("the saga was deleted just now", hint="sagactl list shows what there is") from None
         except OSError as error:
-            raise StoreError(f"can't open {folder / 'lock'}: {error.strerror}") from error
+            raise StoreError(f"can't open {path}: {error.strerror}") from error
         try:
             try:
                 if not record.take_lock(descriptor, fcntl.LOCK_EX):
@@ -69,7 +87,7 @@ class Evidence:
                     # Not cut to nothing first: ext4 then writes the file to disk when it is closed.
                     os.ftruncate(descriptor, os.pwrite(descriptor, json.dumps(said).encode(), 0))
             except OSError as error:
-                raise StoreError(f"can't take the lock {folder / 'lock'}: {error.strerror}") from error
+                raise StoreError(f"can't take the lock {path}: {error.strerror}") from error
             yield
         finally:
             os.close(descriptor)
@@ -92,11 +110,9 @@ class Evidence:
         """
         folder = self.saga_folder(token)
         try:
-            for path in folder.iterdir():
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                elif path.name != "lock":
-                    path.unlink()
+            for name in sorted(os.listdir(folder)):  # so the folder of an attempt goes before its record
+                if name != "lock":
+                    _remove(f"{folder}/{name}")
         except (OSError, RecursionError) as error:  # folders a thousand deep
             raise StoreError(f"can't remove the evidence in {folder}: {error}",
                              hint="look at what is there, then prune again") from error
@@ -108,14 +124,14 @@ class Evidence:
 
     def is_held(self, token: str) -> bool:
         """Whether a live process holds that saga now."""
-        return record.is_held(str(self.saga_folder(token) / "lock"), retry_s=0.0)
+        return record.is_held(f"{self.root}/{token}/lock", retry_s=0.0)
 
     def folded(self, token: str) -> dict[str, dict[str, Any]]:
         """What was folded of a saga, by attempt name; empty where nothing was. Raises StoreError: it is damaged."""
-        path = self.saga_folder(token) / record.FOLDED
+        path = f"{self.root}/{token}/{FOLDED}"
         try:
-            lines = [json.loads(line) for line in path.read_text("utf-8", "surrogateescape").splitlines()]
-            return {line["attempt"]: line for line in lines}
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                return {line["attempt"]: line for line in map(json.loads, file)}
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -124,29 +140,36 @@ class Evidence:
                 from error
 
     def is_folded(self, token: str) -> bool:
-        """Whether no attempt of that saga has a folder. Raises OSError."""
-        return not _attempts(self.saga_folder(token))
+        """Whether no attempt of that saga has a folder or a file. Raises OSError."""
+        found = contents(self.saga_folder(token))
+        return not (found and found.attempts)
 
     def fold(self, token: str, masks: Mapping[str, Sequence[str] | None] = MappingProxyType({})) -> None:
-        """Put the attempts of a final saga into one file, then remove their folders. May be called twice.
+        """Put the attempts of a final saga into one file, then remove what there is of them. May be called twice.
 
-        The file is whole before a folder goes, so a crash at any line loses nothing. `masks` is what the function of
-        that name gives: what a process wrote that its command left running was not masked yet.
+        The file is whole before anything goes, so a crash at any line loses nothing. The folder of an attempt goes
+        first, its record after it: a claim that is made then finds no folder. `masks` is what the function of that name
+        gives: what a process wrote that its command left running was not masked yet.
 
         Raises:
             StoreError: the evidence can't be read or written.
         """
-        folder = self.saga_folder(token)
+        folder = f"{self.root}/{token}"
         try:
-            attempts = _attempts(folder)
-            if not attempts:
+            found = contents(folder)
+            if not (found and found.attempts):
                 return
+            for name in found.drafts:
+                _remove(f"{folder}/{name}")
             known = self.folded(token)
-            for path in attempts:
-                known.setdefault(path.name, _attempt(path, masks.get(path.name.split(".")[0], ())))
-            _write_whole(folder / record.FOLDED, "".join(json.dumps(line) + "\n" for line in known.values()))
-            for path in attempts:
-                _remove(path)
+            if fresh := {name: parts for name, parts in found.attempts.items() if name not in known}:
+                for name, parts in sorted(fresh.items()):
+                    known[name] = _attempt(f"{folder}/{name}", parts, masks.get(name.split(".")[0], ()))
+                _write_whole(folder, "".join(json.dumps(line) + "\n" for line in known.values()))
+            for name, parts in found.attempts.items():
+                path = f"{folder}/{name}"
+                for part in sorted(parts):
+                    _remove(record.path_of(path, part) if part else path, is_folder=not part)
         except FileNotFoundError:
             return
         except (OSError, RecursionError) as error:  # folders a thousand deep
@@ -160,23 +183,44 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _attempts(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+def is_attempt(name: str) -> bool:
+    """Whether an attempt is named so."""
+    ours = _OURS.fullmatch(name)
+    return bool(ours and not ours[2])
 
 
-def _remove(path: Path) -> None:
-    """Remove the folder of an attempt. Where it holds just what a supervisor makes, nothing in it is looked at."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            for name in (record.NAME, "stdout", "stderr"):
-                os.unlink(name, dir_fd=descriptor)
-            os.rmdir("outputs", dir_fd=descriptor)
-        finally:
-            os.close(descriptor)
-        path.rmdir()
-        return
-    shutil.rmtree(path)
+def contents(folder: str | Path) -> Contents | None:
+    """One look at the folder of a saga, None where there is none. Raises OSError."""
+    attempts: dict[str, list[str]] = {}
+    drafts = []
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    for name in names:
+        if ours := _OURS.fullmatch(name):
+            attempts.setdefault(ours[1], []).append(ours[2] or "")
+        elif name.startswith(DRAFTS):
+            drafts.append(name)
+    return Contents(attempts, drafts)
+
+
+def _remove(path: str, *, is_folder: bool = False) -> None:
+    """Remove what should be a file or an empty folder, and whatever else a command put there. No link is followed."""
+    try:
+        if is_folder:
+            os.rmdir(path)
+        else:
+            os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif is_folder:
+            os.unlink(path)
+        else:
+            raise
 
 
 def masks(saga: Saga, secrets: Mapping[str, str] | None) -> dict[str, Sequence[str] | None]:
@@ -187,22 +231,23 @@ def masks(saga: Saga, secrets: Mapping[str, str] | None) -> dict[str, Sequence[s
     }
 
 
-def _attempt(path: Path, secrets: Sequence[str] | None) -> dict[str, Any]:
+def _attempt(attempt: str, parts: Sequence[str], secrets: Sequence[str] | None) -> dict[str, Any]:
     """An attempt as it is folded; of what it printed nothing where that could hold secrets that nobody knows."""
     try:
-        found = record.read(str(path))
+        found = record.read(attempt) if record.RECORD in parts else None
     except record.DamagedRecordError:
         found = None
     slots = dict(zip(("claim", "started", "outcome"), found, strict=True)) if found else {}
     streams: dict[str, Any] = {}
-    capture.mask(path, secrets or ())
-    for name in ("stdout", "stderr"):
-        text, streams[f"{name}_bytes"] = _tail(f"{path}/{name}", KEPT_BYTES_MAX, "surrogateescape")
+    capture.mask(attempt, secrets or ())
+    for name in record.STREAMS:
+        path = record.path_of(attempt, name)
+        text, streams[f"{name}_bytes"] = _tail(path, KEPT_BYTES_MAX, "surrogateescape") if name in parts else ("", 0)
         streams[name] = "" if secrets is None else capture.masked(text, secrets)
-    return {"attempt": path.name, **slots, **streams}
+    return {"attempt": os.path.basename(attempt), **slots, **streams}
 
 
-def tail(path: Path, bytes_max: int) -> str:
+def tail(path: str, bytes_max: int) -> str:
     """The end of a captured stream, as text; "" where none can be read. Bytes that are no UTF-8 become U+FFFD."""
     try:
         return _tail(path, bytes_max)[0]
@@ -210,7 +255,7 @@ def tail(path: Path, bytes_max: int) -> str:
         return ""
 
 
-def _tail(path: str | Path, bytes_max: int, errors: str = "replace") -> tuple[str, int]:
+def _tail(path: str, bytes_max: int, errors: str = "replace") -> tuple[str, int]:
     """The end of a captured stream and the size of the whole. Raises OSError: there is one that can't be read now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -225,17 +270,17 @@ def _tail(path: str | Path, bytes_max: int, errors: str = "replace") -> tuple[st
         raise
 
 
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}-new")  # of one name: who holds the lock writes over what a kill has left
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _write_whole(folder: str, text: str) -> None:
+    temporary = f"{folder}/.{FOLDED}-new"  # of one name: who holds the lock has removed what a kill left
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             file.flush()
             os.fsync(descriptor)
-        temporary.rename(path)
+        os.rename(temporary, f"{folder}/{FOLDED}")
     except OSError:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
 
 

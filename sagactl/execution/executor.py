@@ -6,12 +6,12 @@ attempt is run again only if nobody can ever have run it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -50,19 +50,19 @@ class SupervisedExecutor:
 
     def expect(self, saga: Saga, attempt: Attempt) -> None:
         """Make the folder of an attempt before its intent is durable: one that is missing afterwards was deleted."""
-        folder = self._folder(saga, attempt)
+        path = self._path(saga, attempt)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.makedirs(path, mode=0o700, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"can't make {folder}: {error.strerror}") from error
+            raise StoreError(f"can't make {path}: {error.strerror}") from error
 
     async def start(self, job: Job) -> Ending:
         """Run an attempt whose intent is durable. One that is in the evidence already is read, never run again."""
-        folder, identity = self._folder(job.saga, job.attempt), attempt_id(job.saga, job.attempt)
+        path, identity = self._path(job.saga, job.attempt), attempt_id(job.saga, job.attempt)
         if identity in self._stops:
             return Ending(how=How.NEVER_STARTED, ended_s=time.time(), message="the saga turned round before it started")
         try:
-            request = invocation(job, str(folder), f"{self._judged(job, folder)}/outputs")
+            request = invocation(job, path, self._judged(job, path))
         except MissingValueError as error:
             return Ending(how=How.NOT_STARTED, ended_s=time.time(), message=str(error))
         if attempt_name(job.saga, job.attempt) in self._known(job.saga):
@@ -80,7 +80,7 @@ class SupervisedExecutor:
             return self._unclaimed(notice["errno"])
         if "unwritten" in notice:
             why = os.strerror(notice["unwritten"])
-            raise StoreError(f"an outcome can't be written to {folder / record.NAME}: {why}",
+            raise StoreError(f"an outcome can't be written to {record.path_of(path, record.RECORD)}: {why}",
                              hint=f"make room: its supervisor keeps trying; then: sagactl resume {job.saga.id}")
         return await self.recover(job)  # it was claimed already, or its supervisor has died
 
@@ -91,14 +91,14 @@ class SupervisedExecutor:
         if folded is not None:
             outcome = folded.get("outcome") or {"how": How.LOST, "at": time.time()}
             return self._ending(job, record.Record(folded.get("claim", {}), folded.get("started"), outcome))
-        folder = self._folder(job.saga, job.attempt)
+        path = self._path(job.saga, job.attempt)
         if job.attempt.boot_id == self._boot_id:
-            claim_for_nobody(folder, attempt_id(job.saga, job.attempt), self._boot_id)  # its outcome is then read below
+            claim_for_nobody(path, attempt_id(job.saga, job.attempt), self._boot_id)  # its outcome is then read below
         damaged = 0
         while True:
-            held = _is_held(folder)
+            held = _is_held(path)
             try:
-                found = record.read(str(folder))
+                found = record.read(path)
             except record.DamagedRecordError as error:
                 damaged += not held
                 if damaged > 1:  # nobody can be writing it just now
@@ -124,7 +124,7 @@ class SupervisedExecutor:
         ours = self._supervisors.of(identity)
         if ours is not None:
             ours.send({"stop": identity, "why": why, "kill": kill})
-        written = self._write_stop(self._folder(saga, attempt), why + " kill" * kill)
+        written = self._write_stop(self._path(saga, attempt), why + " kill" * kill)
         if written or ours is not None:
             self._stops[identity] = (why, kill)  # else it is tried again: the engine says so each second
 
@@ -145,16 +145,16 @@ class SupervisedExecutor:
 
     # Reading what there is.
 
-    def _folder(self, saga: Saga, attempt: Attempt) -> Path:
-        return Path(f"{self._evidence.root}/{saga.started.token}/{attempt_name(saga, attempt)}")
+    def _path(self, saga: Saga, attempt: Attempt) -> str:
+        return self._evidence.attempt(saga.started.token, attempt_name(saga, attempt))
 
-    def _judged(self, job: Job, folder: Path) -> Path:
-        """The folder with the outputs: `folder`, the attempt's own, or for a check that of what it judges."""
+    def _judged(self, job: Job, path: str) -> str:
+        """The path of the attempt with the outputs: `path`, its own, or for a check that of what it judges."""
         if job.attempt.phase is not Phase.CHECK:
-            return folder
+            return path
         place = attempt_name(job.saga, job.attempt).split(".")[0]
         phase = Phase.UNDO if Phase.UNDO in job.saga.steps[job.attempt.step].numbers else Phase.ACTION
-        return self._evidence.saga_folder(job.saga.started.token) / f"{place}.{phase}.{job.attempt.judges}"
+        return self._evidence.attempt(job.saga.started.token, f"{place}.{phase}.{job.attempt.judges}")
 
     def _known(self, saga: Saga) -> Mapping[str, dict[str, Any]]:
         """What was folded of a saga; read once, since only a final saga is folded."""
@@ -163,15 +163,16 @@ class SupervisedExecutor:
             self._folded[token] = self._evidence.folded(token)
         return self._folded[token]
 
-    def _write_stop(self, folder: Path, text: str) -> bool:
+    def _write_stop(self, path: str, text: str) -> bool:
         """Leave word for a supervisor whose socket is not ours, whole or not at all. False where the disk is full."""
-        temporary = folder / f".{record.STOP_NAME}-{os.getpid()}"
+        temporary = f"{os.path.dirname(path)}/.stop-{os.getpid()}"
         try:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(text)
-            temporary.replace(folder / record.STOP_NAME)
+            os.replace(temporary, record.path_of(path, record.STOP))
         except OSError:
             return False
         return True
@@ -193,11 +194,11 @@ class SupervisedExecutor:
     def _ending(self, job: Job, found: record.Record, message: str = "") -> Ending:
         """The Ending of a record whose outcome is known: secrets masked, outputs and the end of stderr read."""
         assert found.outcome is not None
-        folder, outcome = self._folder(job.saga, job.attempt), found.outcome
-        judged = self._judged(job, folder)
+        path, outcome = self._path(job.saga, job.attempt), found.outcome
+        judged = self._judged(job, path)
         how, number = _how(outcome), outcome.get("errno")
         # A check writes into the folder of the attempt that it judges.
-        written = {folder, judged} if job.secrets else ()
+        written = {path, judged} if job.secrets else ()
         unmasked = [name for each in written for name in capture.mask(each, job.secrets.values())]
         succeeded = how is How.EXITED and outcome.get("status") == 0
         wanted = job.outputs if how not in (How.NOT_STARTED, How.BUSY, How.NEVER_STARTED) else {}
@@ -212,8 +213,8 @@ class SupervisedExecutor:
                 _could_not(job, number, in_cwd=outcome.get("cwd", False)) if number else ""),
             outputs=read.values,
             outputs_error=read.error if succeeded and job.attempt.phase is Phase.ACTION else "",
-            stderr_tail="" if succeeded else capture.masked(tail(folder / "stderr", STDERR_TAIL_BYTES),
-                                                            job.secrets.values()),
+            stderr_tail="" if succeeded else capture.masked(
+                tail(record.path_of(path, record.STDERR), STDERR_TAIL_BYTES), job.secrets.values()),
             processes_left=tuple(outcome.get("left", ())),
             warnings=(
                 *(f"left {capture.masked(name, job.secrets.values())}, in which secrets could not be masked"
@@ -255,10 +256,10 @@ class SupervisedExecutor:
         return sweep.left
 
 
-def _is_held(folder: Path) -> bool:
+def _is_held(path: str) -> bool:
     """Whether a supervisor has an attempt in hand. Raises OSError: that can't be told now."""
     try:
-        return record.is_held(str(folder / record.NAME), retry_s=0.0)
+        return record.is_held(record.path_of(path, record.RECORD), retry_s=0.0)
     except OSError as error:
         if error.errno not in record.NO_FILE:
             raise
@@ -274,7 +275,7 @@ def _could_not(job: Job, number: int, *, in_cwd: bool) -> str:
     """Why a command could not start, naming what could not be found or run."""
     words = getattr(job.command.run, "words", ("/bin/sh",))
     what = f"its working folder {job.command.cwd}" if in_cwd else words[0]
-    found = "/" in what and os.path.exists(os.path.join(job.saga.started.cwd, job.command.cwd, what))  # noqa: PTH110, PTH118
+    found = "/" in what and os.path.exists(os.path.join(job.saga.started.cwd, job.command.cwd, what))
     if number == errno.ENOENT and found and not in_cwd:
         what = f"the interpreter of {what}"
     return f"{what}: {os.strerror(number)}"

@@ -5,10 +5,10 @@ Rule: whoever calls this holds the saga's lock.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sagactl.core.parts import How
@@ -19,11 +19,11 @@ from sagactl.execution.evidence import Evidence
 from sagactl.execution.invocation import attempt_id, attempt_name
 
 
-def claim_for_nobody(folder: Path, identity: str, boot: str) -> None:
+def claim_for_nobody(attempt: str, identity: str, boot: str) -> None:
     """Claim an attempt of this boot if nobody has, so that nobody ever can; its outcome is there at once.
 
-    Its folder was there before its intent was durable, and `outputs` comes after the claim: where they say otherwise,
-    evidence was deleted, and the attempt is lost instead of never started.
+    Its folder was there before its intent was durable, and what it prints and leaves in there comes after the claim:
+    where they say otherwise, evidence was deleted, and the attempt is lost instead of never started.
 
     Raises:
         StoreError: the claim can't be written, or it can't be looked whether anything of the attempt is alive.
@@ -31,15 +31,23 @@ def claim_for_nobody(folder: Path, identity: str, boot: str) -> None:
     own = {"id": identity, "boot": boot, "supervisor": 0, "at": time.time()}
     outcome: dict[str, Any] = {"how": How.NEVER_STARTED, "at": time.time()}
     try:
-        left = () if os.path.lexists(folder / record.NAME) else processes.members(identity, None, None)[:20]
-        if left or not folder.is_dir() or (folder / "outputs").exists():
-            outcome |= {"how": How.LOST, "left": left, "message": "its evidence is gone"}
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(record.claim(str(folder), own, outcome))
+        if not os.path.lexists(record.path_of(attempt, record.RECORD)):
+            left = processes.members(identity, None, None)[:20]
+            if left or _was_claimed(attempt):
+                outcome |= {"how": How.LOST, "left": left, "message": "its evidence is gone"}
+        os.makedirs(os.path.dirname(attempt), mode=0o700, exist_ok=True)
+        os.close(record.claim(attempt, own, outcome))
     except FileExistsError:
         pass
     except OSError as error:
-        raise StoreError(f"can't claim an attempt in {folder}: {error}") from error
+        raise StoreError(f"can't claim {attempt}: {error}") from error
+
+
+def _was_claimed(attempt: str) -> bool:
+    """Whether its folder is gone, or there is something of it that comes after a claim."""
+    if not os.path.isdir(attempt) or os.listdir(attempt):
+        return True
+    return any(os.path.lexists(record.path_of(attempt, name)) for name in record.STREAMS)
 
 
 def running_steps(evidence: Evidence, saga: Saga) -> list[str]:
@@ -51,11 +59,11 @@ def running_steps(evidence: Evidence, saga: Saga) -> list[str]:
     for name, view in saga.steps.items():
         if view.live is None:
             continue
-        folder = evidence.saga_folder(saga.started.token) / attempt_name(saga, view.live)
+        attempt = evidence.attempt(saga.started.token, attempt_name(saga, view.live))
         identity = attempt_id(saga, view.live)
         if view.live.boot_id == boot:
-            claim_for_nobody(folder, identity, boot)
-            found += [name] if _runs(folder, identity) else []
+            claim_for_nobody(attempt, identity, boot)
+            found += [name] if _runs(attempt, identity) else []
     return found
 
 
@@ -67,20 +75,21 @@ def mask_left(evidence: Evidence, saga: Saga, secrets: Mapping[str, str] | None)
     for name, view in saga.steps.items():
         if view.live is None or not saga.by_id[name].secrets:
             continue
-        folder = evidence.saga_folder(saga.started.token) / attempt_name(saga, view.live)
+        attempt = evidence.attempt(saga.started.token, attempt_name(saga, view.live))
         if secrets is not None:
-            capture.mask(folder, [secrets[each] for each in saga.by_id[name].secrets])
+            capture.mask(attempt, [secrets[each] for each in saga.by_id[name].secrets])
         else:
-            for stream in ("stdout", "stderr"):
-                (folder / stream).unlink(missing_ok=True)
+            for stream in record.STREAMS:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(record.path_of(attempt, stream))
 
 
-def _runs(folder: Path, identity: str) -> bool:
+def _runs(attempt: str, identity: str) -> bool:
     """Whether a claimed attempt has a supervisor or a process."""
-    if record.is_held(str(folder / record.NAME)):
+    if record.is_held(record.path_of(attempt, record.RECORD)):
         return True
     try:
-        found = record.read(str(folder))
+        found = record.read(attempt)
     except record.DamagedRecordError:
         found = None
     started = (found.started if found else None) or {}

@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-STREAMS: Final = ("stdout", "stderr")
+from sagactl.execution import record
+
 PIECE_BYTES: Final = 64 * 1024
 """A longer line is given in pieces of this size."""
 
@@ -19,10 +19,10 @@ _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class Stream:
-    """stdout or stderr of one attempt. `folder` is the attempt's."""
+    """stdout or stderr of one attempt, of that path."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._path, self.name = folder / name, name
+    def __init__(self, attempt: str, name: str) -> None:
+        self._path, self.name = record.path_of(attempt, name), name
         self._read_bytes = 0
         self.not_kept_bytes = 0
         """Of a stream that was folded, so many were left out."""
@@ -30,7 +30,7 @@ class Stream:
     def stamp(self) -> int:
         """What changes when there is more."""
         try:
-            return self._path.lstat().st_size
+            return os.lstat(self._path).st_size
         except OSError:
             return -1
 

@@ -145,6 +145,7 @@ class Supervisor:
         self.told.kept(request["kept"])
         own = {"id": request["id"], "boot": request["boot"], "supervisor": os.getpid(), "at": time.time()}
         try:
+            os.stat(request["folder"])
             descriptor = record.claim(request["folder"], own)
         except FileExistsError:
             self.notify({"ended": request["id"]})
@@ -154,7 +155,7 @@ class Supervisor:
             return
         attempt = Attempt(request, own, descriptor)
         self.attempts[attempt.id] = attempt
-        if record.was_folded(request["folder"]):
+        if not os.path.isdir(request["folder"]):  # folded away or pruned meanwhile: it goes before its record does
             attempt.outcome = {"how": "never_started"}
             self.finish(attempt)
             return

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from sagactl.execution import record
-from sagactl.execution.evidence import iso
+from sagactl.execution.evidence import FOLDED, contents, is_attempt, iso
 
-_ATTEMPT = re.compile(r"\d+\.(?:action|undo|check)\.\d+")
-_DRAFTS = (".claim-", ".folded-", ".stop-")
 _OWN_DRAFT = "new.db"
 _NOT_EVIDENCE = frozenset({"write.lock", _OWN_DRAFT})
 HEAD_BYTES = 4096
@@ -36,12 +33,12 @@ class Holding(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the folder of one saga has: folders of attempts, those that were claimed, and what a kill left behind.
+    """What the folder of one saga has: attempts, those that were claimed, and what a kill left behind.
 
     `claimed` are also those that were folded. An attempt has a folder before its intent is durable, and a claim after.
     """
 
-    folders: tuple[str, ...]
+    attempts: tuple[str, ...]
     claimed: tuple[str, ...]
     drafts: tuple[str, ...]
 
@@ -58,15 +55,11 @@ def drafts(root: Path) -> list[str]:
 
 def look(folder: Path) -> Found | None:
     """What is in the folder of a saga, None where there is none. Raises OSError."""
-    try:
-        names = sorted(each.name for each in os.scandir(folder))
-    except (FileNotFoundError, NotADirectoryError):
+    found = contents(folder)
+    if found is None:
         return None
-    folders = tuple(name for name in names if _ATTEMPT.fullmatch(name))
-    drafts = [name for name in names if name.startswith(_DRAFTS)]
-    drafts += [f"{name}/{each}" for name in folders for each in _listed(folder / name) if each.startswith(_DRAFTS)]
-    claimed = [name for name in folders if record.NAME in _listed(folder / name)]
-    return Found(folders, (*claimed, *_folded(folder)), tuple(drafts))
+    claimed = sorted(name for name, parts in found.attempts.items() if record.RECORD in parts)
+    return Found(tuple(sorted(found.attempts)), (*claimed, *_folded(folder)), tuple(sorted(found.drafts)))
 
 
 def holding(lock: Path) -> Holding | None:
@@ -87,8 +80,8 @@ def at_work(folder: Path, attempts: Iterable[str]) -> dict[str, int]:
     found = {}
     for name in attempts:
         try:
-            if record.is_held(str(folder / name / record.NAME), retry_s=0.0):
-                slots = record.read(str(folder / name))
+            if record.is_held(record.path_of(f"{folder}/{name}", record.RECORD), retry_s=0.0):
+                slots = record.read(f"{folder}/{name}")
                 found[name] = int(((slots.started if slots else None) or {}).get("pid", 0))
         except (OSError, record.DamagedRecordError):
             found[name] = 0
@@ -105,13 +98,13 @@ def _listed(folder: Path) -> list[str]:
 def _folded(folder: Path) -> Iterator[str]:
     """The attempts that were folded; "damaged" for a line that can't be read."""
     try:
-        with (folder / record.FOLDED).open(encoding="utf-8", errors="surrogateescape") as file:
+        with (folder / FOLDED).open(encoding="utf-8", errors="surrogateescape") as file:
             for line in file:
                 try:
                     name = str(json.loads(line)["attempt"])
                 except (ValueError, KeyError, TypeError):
                     name = "damaged"
-                yield name if _ATTEMPT.fullmatch(name) else "damaged"
+                yield name if is_attempt(name) else "damaged"
     except FileNotFoundError:
         return
 

@@ -156,9 +156,9 @@ def readable(path: Path) -> None:
     path.chmod(0o644)
 
 
-def claimed(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    (folder / "record").touch()
+def claimed(attempt: Path) -> None:
+    attempt.mkdir(parents=True)
+    attempt.with_name(f"{attempt.name}.record").touch()
 
 
 def foreign(path: Path) -> None:
@@ -188,7 +188,7 @@ def unfolded(path: Path) -> None:
 
 
 def claim(path: Path) -> None:
-    (path.parent / "sagas.db.d" / RUNNING / "0.action.1" / ".claim-77-1").touch()
+    (path.parent / "sagas.db.d" / RUNNING / ".claim-77-1").touch()
 
 
 def fold(path: Path) -> None:

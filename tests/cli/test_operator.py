@@ -473,7 +473,7 @@ def test_nobody_speaks_on_a_step_whose_processes_are_still_at_work(tmp_path: Pat
 steps:
   - id: a
     action: |
-      until grep -aq ticks "$SAGA_OUTPUT_DIR/../record"; do sleep 0.01; done  # its pid is recorded
+      until grep -aq ticks "$SAGA_OUTPUT_DIR.record"; do sleep 0.01; done  # its pid is recorded
       sleep 300 & echo $PPID $$ $! > pids; wait
     undo: echo undo >> log
     on_interrupt: escalate

@@ -32,7 +32,7 @@ def told(request: dict[str, Any]) -> list[str]:
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert end_of(pid) == {"status": 0}
     reap(pid)
-    return Path(request["folder"], "stdout").read_text().split()
+    return Path(request["folder"] + ".stdout").read_text().split()
 
 
 def test_folder_umask_and_path_are_the_commands(request_: dict[str, Any], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import anyio
 from sagactl.core.parts import How
 from sagactl.execution import processes, record
 from sagactl.execution.channel import Supervisors
+from sagactl.execution.evidence import FOLDED
 from sagactl.execution.executor import SupervisedExecutor
 from sagactl.execution.invocation import invocation
 from sagactl.execution.orphans import running_steps
@@ -99,7 +100,7 @@ def test_a_damaged_record_means_doubt(lab: Lab) -> None:
 
 def test_what_a_gone_leader_left_is_named_and_not_ended(lab: Lab) -> None:
     """The supervisor is killed, the command ends, and a child of its in a session of its own lives on."""
-    job = lab.job("while ! grep -q ticks $SAGA_OUTPUT_DIR/../record; do :; done; kill -9 $PPID; "
+    job = lab.job("while ! grep -q ticks $SAGA_OUTPUT_DIR.record; do :; done; kill -9 $PPID; "
                   "setsid sh -c 'echo $$ > pid; read x < hold' & while ! test -s pid; do :; done")
     os.mkfifo(lab.folder / "hold")
     ending = lab.start(job)
@@ -185,7 +186,7 @@ def test_folded_evidence_is_never_run_again(lab: Lab) -> None:
     job = lab.job("echo x >> log; exit 2")
     lab.start(job)
     lab.run(lambda executor: executor.fold(job.saga, {}))
-    assert not lab.attempt_folder(job).exists()
+    assert os.listdir(lab.evidence.saga_folder(lab.token)) == [FOLDED]
     assert lab.start(job).exit_status == 2
     assert (lab.folder / "log").read_text() == "x\n"
     lab.run(lambda executor: executor.fold(job.saga, {}))
@@ -237,7 +238,7 @@ def test_masking_touches_nothing_that_is_not_the_attempts_own(lab: Lab) -> None:
     linked = lab.job('ln mine "$SAGA_OUTPUT_DIR/.copy"; echo hunter2 > "$SAGA_OUTPUT_DIR/.reply"', secrets={"T": "hunter2"})
     lab.start(linked)
     assert (lab.folder / "mine").read_text() == "my hunter2"
-    assert (lab.attempt_folder(linked) / "outputs/.reply").read_text() == "*******\n"
+    assert (lab.attempt_folder(linked) / ".reply").read_text() == "*******\n"
     lab.token = "f" * 16
     lab.start(lab.job('rmdir "$SAGA_OUTPUT_DIR"; ln -s "$PWD/other" "$SAGA_OUTPUT_DIR"', secrets={"T": "hunter2"}))
     assert (lab.folder / "other/file").read_text() == "other hunter2"

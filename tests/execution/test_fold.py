@@ -1,54 +1,108 @@
-"""The fold of a final saga: folders of attempts go with all that is in them, and nothing else does."""
+"""The fold of a final saga: attempts go with all that is of them, and nothing else does."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+import subprocess
+import sys
+from itertools import count
 
 import pytest
 
-from sagactl.errors import StoreError
-from sagactl.execution import record
+from sagactl.execution.evidence import FOLDED
 from tests.execution.conftest import Lab
+from tests.faults.injection import Fault, needs_strace
+from tests.harness import ROOT
 
-HERE = 'cd "$SAGA_OUTPUT_DIR/.."'
-NAMES = {record.NAME, "stdout", "stderr", "outputs"}
+OWN = "own=$SAGA_OUTPUT_DIR"
+NAME = "0.action.1"
+FILES = {f"{NAME}.{name}" for name in ("record", "stdout", "stderr")}
 
 
 @pytest.mark.parametrize("left", [
     "true",
-    'echo 1 > "$SAGA_OUTPUT_DIR/id"',
-    f"{HERE}; touch more",
-    f"{HERE}; mkdir -p deep/er",
-    f"{HERE}; rm stderr",
-    f"{HERE}; rmdir outputs; ln -s ../../../other outputs",
-    f"{HERE}; rm stdout; ln -s ../../../other/stdout stdout",
-    f"{HERE}; rm stdout; mkdir stdout",
+    'echo 1 > "$own/id"',
+    'mkdir -p "$own/deep/er"; touch "$own/deep/er/file"',
+    'rm "$own.stderr"',
+    'rmdir "$own"; ln -s ../../other "$own"',
+    'rmdir "$own"; touch "$own"',
+    'rmdir "$own"',
+    'rm "$own.stdout"; ln -s ../../other/file "$own.stdout"',
+    'rm "$own.stdout"; mkdir "$own.stdout"; touch "$own.stdout/file"',
+    'mkfifo "$own.stop"',
+    'mkdir "$own/../.claim-1-1"; touch "$own/../.claim-1-1/file"',
+    'mkfifo "$own/../.folded-new"',
+    'ln other/file "$own/../.folded-new"',
 ])
-def test_the_folder_of_an_attempt_goes_whatever_its_command_put_there(lab: Lab, left: str) -> None:
-    other = others(lab)
-    job = lab.job(left)
-    assert lab.start(job).exit_status == 0
+def test_an_attempt_goes_whatever_its_command_put_there(lab: Lab, left: str) -> None:
+    (lab.folder / "other").mkdir()
+    (lab.folder / "other/file").write_text("theirs")
+    assert lab.start(lab.job(f"{OWN}; {left}")).exit_status == 0
     lab.evidence.fold(lab.token)
-    assert [path.name for path in lab.evidence.saga_folder(lab.token).iterdir()] == [record.FOLDED]
-    assert {path.name for path in other.iterdir()} == NAMES
+    assert names(lab) == {FOLDED}
+    assert lab.evidence.folded(lab.token)[NAME]["outcome"]["status"] == 0
+    assert (lab.folder / "other/file").read_text() == "theirs"
+    assert os.listdir(lab.folder / "other") == ["file"]
 
 
-def test_nothing_goes_that_a_link_in_the_place_of_an_attempt_leads_to(lab: Lab) -> None:
-    other, job = others(lab), lab.job("true")
-    lab.start(job)
-    folder = lab.attempt_folder(job)
-    folder.rename(lab.folder / "away")
-    folder.symlink_to(other)
-    with pytest.raises(StoreError, match="can't tidy up"):
-        lab.evidence.fold(lab.token)
-    assert {path.name for path in other.iterdir()} == NAMES
+def test_what_is_not_of_an_attempt_stays(lab: Lab) -> None:
+    left = {f"{NAME}.more", f"x{NAME}", "0.action", "0.action.x", "notes"}
+    lab.start(lab.job("true"))
+    for name in left:
+        (lab.evidence.saga_folder(lab.token) / name).mkdir()
+    lab.evidence.fold(lab.token)
+    assert names(lab) == {FOLDED, *left}
 
 
-def others(lab: Lab) -> Path:
-    """A folder that looks like that of an attempt."""
-    other = lab.folder / "other"
-    other.mkdir()
-    for name in NAMES - {"outputs"}:
-        (other / name).touch()
-    (other / "outputs").mkdir()
-    return other
+@pytest.mark.parametrize("gone", [{NAME}, FILES, {NAME, f"{NAME}.record"}, {*FILES, NAME} - {f"{NAME}.stdout"}])
+def test_what_a_kill_left_of_a_fold_is_tidied_up_and_takes_nothing_from_what_was_kept(lab: Lab, gone: set[str]) -> None:
+    lab.start(lab.job("echo hello"))
+    before = names(lab)
+    kept = {name: (lab.evidence.saga_folder(lab.token) / name).read_bytes() for name in FILES}
+    lab.evidence.fold(lab.token)
+    folded = lab.evidence.folded(lab.token)
+    assert folded[NAME]["stdout"] == "hello\n"
+    for name in before - gone:
+        path = lab.evidence.saga_folder(lab.token) / name
+        path.write_bytes(kept[name]) if name in kept else path.mkdir()
+    assert not lab.evidence.is_folded(lab.token)
+    lab.evidence.fold(lab.token)
+    assert names(lab) == {FOLDED}
+    assert lab.evidence.folded(lab.token) == folded
+
+
+REMOVING = """
+import sys
+from pathlib import Path
+from sagactl.execution.evidence import Evidence
+getattr(Evidence(Path(sys.argv[1])), sys.argv[2])(sys.argv[3])
+"""
+
+
+@needs_strace
+@pytest.mark.parametrize(("call", "times"), [("rmdir", 1), ("unlink", len(FILES))])
+@pytest.mark.parametrize("remove", ["fold", "clear"])
+def test_killed_at_each_removal_an_attempt_has_no_folder_where_it_has_no_record(
+    lab: Lab, remove: str, call: str, times: int,
+) -> None:
+    """So who claims it just then finds no folder, and does not run it. The next one goes on."""
+    for when in count(1):
+        lab.token = f"{when:016x}"
+        lab.start(lab.job("echo hello"))
+        fault = Fault(calls=call, when=when).options()
+        done = subprocess.run(
+            ["strace", "-o", os.devnull, *fault, sys.executable, "-c", REMOVING, str(lab.folder / "sagas.db"), remove, lab.token],
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, capture_output=True)
+        left = names(lab)
+        assert f"{NAME}.record" in left or NAME not in left
+        getattr(lab.evidence, remove)(lab.token)
+        assert names(lab) == ({FOLDED} if remove == "fold" else set())
+        if remove == "fold":
+            assert lab.evidence.folded(lab.token)[NAME]["stdout"] == "hello\n"
+        if done.returncode == 0:
+            break
+    assert when > times
+
+
+def names(lab: Lab) -> set[str]:
+    return set(os.listdir(lab.evidence.saga_folder(lab.token)))

@@ -37,10 +37,10 @@ from tests.world import started, step
 OUTCOME = {"how": "exited", "status": 0, "at": 2.0}
 
 
-def made(folder: Path) -> int:
+def made(attempt: Path) -> int:
     """A record with an outcome, still open."""
-    folder.mkdir(parents=True)
-    return record.claim(str(folder), {"id": folder.name}, OUTCOME)
+    attempt.parent.mkdir(exist_ok=True)
+    return record.claim(str(attempt), {"id": attempt.name}, OUTCOME)
 
 
 def is_open(descriptor: int) -> bool:
@@ -85,9 +85,9 @@ from tests.execution.test_told import made
 from pathlib import Path
 told = record.Told()
 for name in ("kept", "folded", "late"):
-    told.add(name, made(Path(sys.argv[1], name)), 0.0)
+    told.add(name, made(Path(sys.argv[1], name, "0.action.1")), 0.0)
 told.kept(["kept"])
-os.unlink(Path(sys.argv[1], "folded", "record"))
+os.unlink(Path(sys.argv[1], "folded", "0.action.1.record"))
 told.sync(record.TOLD_S)
 """
 
@@ -117,15 +117,17 @@ def test_a_supervisor_lets_go_of_what_the_journal_has(lab: Lab) -> None:
     after = evolve(first.saga, ended(first.saga, first.attempt))
     second = replace(first, saga=after, attempt=replace(first.attempt, number=2))
 
-    async def both(executor: SupervisedExecutor) -> list[str]:
+    async def both(executor: SupervisedExecutor) -> list[int]:
         await executor.start(first)
         executor.expect(second.saga, second.attempt)
         await executor.start(second)
         (supervisor,) = executor._supervisors._all
         there = Path(f"/proc/{supervisor.process.pid}/fd")
-        return [str((there / name).readlink()) for name in os.listdir(there)]
+        return [(there / name).stat().st_ino for name in os.listdir(there)]
 
-    assert not [name for name in lab.run(both) if "/0.action.1/" in name]
+    opened = lab.run(both)
+    records = [Path(record.path_of(str(lab.attempt_folder(job)), "record")) for job in (first, second)]
+    assert [path.stat().st_ino in opened for path in records] == [False, True]
 
 
 class Peer:

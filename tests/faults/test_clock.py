@@ -196,7 +196,7 @@ def test_the_timeout_of_a_command_whose_supervisor_is_dead_is_not_the_clocks_aff
 steps:
   - id: a
     action: |
-      while ! grep -q ticks "$SAGA_OUTPUT_DIR/../record"; do :; done
+      while ! grep -q ticks "$SAGA_OUTPUT_DIR.record"; do :; done
       {KILL_ORCHESTRATOR}
       kill -9 $PPID
       read go < go

@@ -175,7 +175,7 @@ steps:
     assert built.events() == before
     assert log(built) == ["a", "b"]
     assert built.inspect()["state"] == "completed"
-    assert not list(lock.parent.glob("*/record")), "an attempt that was folded away has been claimed anew"
+    assert not list(lock.parent.glob("*.record")), "an attempt that was folded away has been claimed anew"
 
 
 # Supervisors.
@@ -183,7 +183,7 @@ steps:
 
 def supervisors(folder: Path) -> Counter[int]:
     """How many attempts each supervisor has claimed, by pid."""
-    found = (record.read(str(path.parent)) for path in (folder / "state/sagactl/sagas.db.d").glob("*/*/record"))
+    found = (record.read(str(path.with_suffix(""))) for path in (folder / "state/sagactl/sagas.db.d").glob("*/*.record"))
     return Counter(each.claim["supervisor"] for each in found if each)
 
 

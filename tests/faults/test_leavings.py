@@ -17,7 +17,8 @@ from sagactl.execution.processes import start_ticks
 from tests.cli.test_crash import KILL_ORCHESTRATOR, dies
 from tests.harness import SAGACTL, environment, saga
 
-OWN_FOLDER = 'cd "$SAGA_OUTPUT_DIR/.."'
+OWN = "own=$SAGA_OUTPUT_DIR"
+"""Its files are `$own.record` and so on, beside its folder."""
 BOUND_BY_MODES = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 """Before a command line of root's: the modes of files mean for it what they mean for others."""
 
@@ -72,13 +73,14 @@ steps:
 
 def test_a_record_that_its_command_took_away_is_put_back(tmp_path: Path) -> None:
     """An attempt without a record is one that never started: it would be run again."""
-    rows = ("rm record", 'rm -r "$PWD"', 'mv "$PWD" "$PWD-moved"', 'cd ..; rm -r "$PWD"')
+    rows = ('rm "$own.record"', 'rm -r "$own"*', 'mv "$own" "$own-moved"; mv "$own.record" "$own-moved"', 'rm -r "$(dirname "$own")"',
+            'rm -r "$own"*; echo x > "$own"', 'rm -r "$own"*; ln -s "$PWD" "$own"')
     text = "steps:\n" + "".join(
-        f"  - {{id: s{i}, action: 'echo {i} >> log; {OWN_FOLDER}; {row}', undo: none}}\n" for i, row in enumerate(rows))
-    built = saga(tmp_path, text + f"  - {{id: last, action: 'echo last >> log; {OWN_FOLDER}; {rows[1]}; exit 4', undo: none}}\n")
+        f"  - {{id: s{i}, action: 'echo {i} >> log; {OWN}; {row}', undo: none}}\n" for i, row in enumerate(rows))
+    built = saga(tmp_path, text + f"  - {{id: last, action: 'echo last >> log; {OWN}; {rows[1]}; exit 4', undo: none}}\n")
     built.run().stdout("t compensated\n").stderr("t compensated: last: exit 4").file_after(
-        "log", "0\n1\n2\n3\nlast\n").exits(10)
-    assert [len(step["attempts"]) for step in built.inspect()["steps"]] == [1] * 5
+        "log", "0\n1\n2\n3\n4\n5\nlast\n").exits(10)
+    assert [len(step["attempts"]) for step in built.inspect()["steps"]] == [1] * 7
 
 
 def test_a_record_that_was_taken_away_is_there_again_for_a_resume(tmp_path: Path) -> None:
@@ -89,8 +91,7 @@ steps:
       echo a >> log
       echo $PPID > supervisor
       {KILL_ORCHESTRATOR}
-      {OWN_FOLDER}
-      rm -r "$PWD"
+      rm -r "$SAGA_OUTPUT_DIR"*
     undo: none
 """)
     dies(built)
@@ -101,12 +102,12 @@ steps:
 
 def test_something_else_in_the_place_of_a_record_leaves_the_attempt_in_doubt(tmp_path: Path) -> None:
     rows = {
-        "text": "echo x > record", "empty": ": > record", "link": "rm record; ln -s ../../../../../log record",
-        "folder": "rm record; mkdir record", "fifo": "rm record; mkfifo record", "file": 'rm -r "$PWD"; echo x > "$PWD"',
+        "text": 'echo x > "$own.record"', "empty": ': > "$own.record"', "link": 'rm "$own.record"; ln -s "$PWD/log" "$own.record"',
+        "folder": 'rm "$own.record"; mkdir "$own.record"', "fifo": 'rm "$own.record"; mkfifo "$own.record"',
     }
     built = saga(tmp_path, "steps:\n" + "".join(
         f"  - id: {name}\n    needs: []\n    on_interrupt: undo\n    undo: echo undo {name} >> log\n"
-        f"    action: |\n      echo {name} >> log\n      {OWN_FOLDER}\n      {damage}\n" for name, damage in rows.items()))
+        f"    action: |\n      echo {name} >> log\n      {OWN}\n      {damage}\n" for name, damage in rows.items()))
     built.run().stdout("t compensated\n").chatty().exits(10)
     assert sorted((tmp_path / "log").read_text().splitlines()) == sorted([*rows, *(f"undo {name}" for name in rows)])
     for step in built.inspect()["steps"]:
@@ -118,24 +119,23 @@ def test_something_else_in_the_place_of_a_record_leaves_the_attempt_in_doubt(tmp
 def test_evidence_that_its_command_made_unreadable_is_named_and_read_once_it_can_be(tmp_path: Path) -> None:
     if os.getuid() == 0 and not shutil.which("setpriv"):
         pytest.skip("no mode binds root, and there is no setpriv to change that")
-    built = saga(tmp_path, f"steps:\n  - {{id: a, action: 'echo a >> log; {OWN_FOLDER}; chmod 0 record \"$PWD\"', undo: none}}\n")
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo a >> log; chmod 0 $SAGA_OUTPUT_DIR $SAGA_OUTPUT_DIR.record', undo: none}\n")
     for args in (("run", "saga.yaml", "--id", "t"), ("resume", "t")):
         command = (*(BOUND_BY_MODES if os.getuid() == 0 else ()), *SAGACTL, *args)
         done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), timeout=30, check=False,
                               capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (7, "")
-        assert re.search(r"^sagactl: .*Permission denied: '.*/0\.action\.1/", done.stderr, re.MULTILINE), done.stderr
-    (folder,) = (tmp_path / "state/sagactl/sagas.db.d").glob("*/0.action.1")
-    folder.chmod(0o700)
-    (folder / "record").chmod(0o600)
+        assert re.search(r"^sagactl: .*Permission denied: '.*/0\.action\.1\.record'", done.stderr, re.MULTILINE), done.stderr
+    (path,) = (tmp_path / "state/sagactl/sagas.db.d").glob("*/0.action.1.record")
+    path.chmod(0o600)
     built.again("resume", "t").stdout("t completed\n").chatty().file_after("log", "a\n").exits(0)
 
 
 def test_a_word_to_stop_that_is_none_of_ours_is_passed_over(tmp_path: Path) -> None:
     """The supervisor looks for it once its orchestrator is gone."""
-    rows = ("mkfifo stop", r"printf \\377 > stop", "echo nonsense > stop", "ln -s /dev/zero stop")
+    rows = ('mkfifo "$own.stop"', r'printf \\377 > "$own.stop"', 'echo nonsense > "$own.stop"', 'ln -s /dev/zero "$own.stop"')
     built = saga(tmp_path, "steps:\n" + "".join(
-        f"  - {{id: s{i}, needs: [], action: '{OWN_FOLDER}; {stop}; cd -; echo >> ready; sleep 2; echo {i} >> log', undo: none}}\n"
+        f"  - {{id: s{i}, needs: [], action: '{OWN}; {stop}; echo >> ready; sleep 2; echo {i} >> log', undo: none}}\n"
         for i, stop in enumerate(rows)))
     ready = os.open(built.fifo("ready"), os.O_RDWR)
     begun = built.start("run", "saga.yaml", "--id", "t")
@@ -150,8 +150,8 @@ def test_a_word_to_stop_that_is_none_of_ours_is_passed_over(tmp_path: Path) -> N
 
 
 def test_a_command_that_empties_its_folder_is_not_run_beside_itself(tmp_path: Path) -> None:
-    built = saga(tmp_path, f"steps:\n  - {{id: a, action: '{OWN_FOLDER}; rm -rf *; cd \"$HOME\"; echo began >> log; echo > ready; read x < go', "
-                           f"undo: none, env: {{HOME: '{tmp_path}'}}}}\n")
+    built = saga(tmp_path, "steps:\n  - {id: a, action: 'rm -rf \"$SAGA_OUTPUT_DIR\".*; echo began >> log; echo > ready; read x < go', "
+                           "undo: none}\n")
     ready, go = built.fifo("ready"), built.fifo("go")
     begun = built.start("run", "saga.yaml", "--id", "t")
     ready.read_text()
@@ -183,12 +183,13 @@ def test_without_its_secrets_the_evidence_of_a_final_saga_is_left_to_somebody_wh
     (tmp_path / "state").mkdir()
     built.env(TOKEN="hush-hush").run().chatty().exits(0)
     (folded,) = tmp_path.rglob("folded")
-    attempt = folded.with_name("0.action.1")
-    attempt.mkdir()
-    (attempt / "stdout").write_text("hello *********\n")
+    folder, stdout = folded.with_name("0.action.1"), folded.with_name("0.action.1.stdout")
+    folder.mkdir()
+    stdout.write_text("hello *********\n")
     folded.unlink()
     built.again("resume", "t").chatty().exits(0)
-    assert (attempt / "stdout").exists()
+    assert stdout.exists()
     built.again("resume", "t").env(TOKEN="hush-hush").chatty().exits(0)
-    assert not attempt.exists()
+    assert not folder.exists()
+    assert not stdout.exists()
     built.again("logs", "t").stdout("a | hello *********\n").exits(0)

@@ -64,6 +64,10 @@ def attempt(folder: Path) -> Path:
     return found.with_name("0.action.1")
 
 
+def recorded(folder: Path) -> Path:
+    return Path(record.path_of(str(attempt(folder)), "record"))
+
+
 def leads_out(built: Saga, took_effect: str) -> None:
     """A person who looks at the log settles the doubt; then each step has taken effect once."""
     built.again("resume", "t").stderr("can't go on while a is in doubt").exits(5)
@@ -111,9 +115,14 @@ def test_on_another_boot_an_outcome_is_adopted_and_all_else_is_in_doubt(tmp_path
 
 # Evidence that is gone.
 
+def removed(*paths: Path) -> None:
+    for path in paths:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 GONE: Mapping[str, Callable[[Path], None]] = {
-    "the record": lambda folder: (attempt(folder) / "record").unlink(missing_ok=True),
-    "the attempt": lambda folder: shutil.rmtree(attempt(folder), ignore_errors=True),
+    "the record": lambda folder: recorded(folder).unlink(missing_ok=True),
+    "the attempt": lambda folder: removed(*attempt(folder).parent.glob("0.action.1*")),
     "the saga": lambda folder: shutil.rmtree(attempt(folder).parent),
     "all": lambda folder: shutil.rmtree(root(folder)),
 }
@@ -205,7 +214,7 @@ def test_a_damaged_record_leaves_the_attempt_in_doubt(tmp_path: Path, torture: T
     for what, moment in rows:
         folder = tmp_path / f"{what} {moment}"
         built = interrupted(folder, moment)
-        DAMAGED[what](attempt(folder) / "record")
+        DAMAGED[what](recorded(folder))
         built.again("resume", "t").stdout("t escalated\n").stderr("a: in doubt").exits(11)
         leads_out(built, "a\n")
     torture.report("interrupted, and the record damaged", len(rows), {})
@@ -214,14 +223,14 @@ def test_a_damaged_record_leaves_the_attempt_in_doubt(tmp_path: Path, torture: T
 @needs_strace
 def test_an_outcome_is_adopted_where_only_the_start_is_not_known(tmp_path: Path) -> None:
     built = interrupted(tmp_path, "after the outcome")
-    zeroed(1, 2)(attempt(tmp_path) / "record")
+    zeroed(1, 2)(recorded(tmp_path))
     built.again("resume", "t").chatty().file_after("log", "a\nb\n").exits(0)
 
 
 @needs_strace
 def test_a_record_that_cannot_be_read_stops_the_resume_until_it_can(tmp_path: Path) -> None:
     built = interrupted(tmp_path, "after the outcome")
-    unreadable = Fault(calls="openat", when=1, onwards=True, effect="error=EIO", paths=(attempt(tmp_path) / "record",))
+    unreadable = Fault(calls="openat", when=1, onwards=True, effect="error=EIO", paths=(recorded(tmp_path),))
     done = inject(tmp_path, ["resume", "t"], orchestrator=unreadable)
     assert done.code == 7
     assert "Input/output error" in done.stderr

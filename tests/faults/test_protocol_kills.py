@@ -21,7 +21,7 @@ SEED = ("run", "seed.yaml", "--id", "seed")
 RUN = ("run", "saga.yaml", "--id", "t")
 
 DRIVEN = r"""
-      until kill -0 "$(sed 's/.*"pid": \([0-9]*\).*/\1/' "$SAGA_OUTPUT_DIR/../../lock")" 2>&-; do sleep 0.05; more=0.3; done
+      until kill -0 "$(sed 's/.*"pid": \([0-9]*\).*/\1/' "$SAGA_OUTPUT_DIR/../lock")" 2>&-; do sleep 0.05; more=0.3; done
       sleep ${more:-0}""".strip()
 """In a step: wait until a live process drives the saga, and a while longer. So a resume finds it running, and attaches."""
 

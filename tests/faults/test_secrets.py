@@ -154,18 +154,19 @@ def test_secrets_that_overlap_or_hold_each_other_are_masked_whole(
     tmp_path: Path, texts: list[str], raw: str, masked: str,
 ) -> None:
     assert capture.masked(raw, texts) == masked
-    (tmp_path / "stdout").write_text(raw)
-    assert capture.mask(tmp_path, texts) == ()
-    assert len((tmp_path / "stdout").read_text()) == len(raw)
-    assert not any(text and text in (tmp_path / "stdout").read_text() for text in texts)
+    stdout = tmp_path / "0.action.1.stdout"
+    stdout.write_text(raw)
+    assert capture.mask(str(tmp_path / "0.action.1"), texts) == ()
+    assert len(stdout.read_text()) == len(raw)
+    assert not any(text and text in stdout.read_text() for text in texts)
 
 
 def test_secrets_that_overlap_where_a_piece_of_a_large_file_ends_are_masked_whole(tmp_path: Path) -> None:
-    piece = 1024 * 1024
+    piece, stdout = 1024 * 1024, tmp_path / "0.action.1.stdout"
     for shift in range(-16, 16):
-        (tmp_path / "stdout").write_text("x" * (piece + shift) + "before-inner-after" + "x" * 100)
-        capture.mask(tmp_path, ["before-inner", "inner-after", "r-i"])
-        assert (tmp_path / "stdout").read_text() == "x" * (piece + shift) + "*" * 18 + "x" * 100
+        stdout.write_text("x" * (piece + shift) + "before-inner-after" + "x" * 100)
+        capture.mask(str(tmp_path / "0.action.1"), ["before-inner", "inner-after", "r-i"])
+        assert stdout.read_text() == "x" * (piece + shift) + "*" * 18 + "x" * 100
 
 
 def test_what_a_process_prints_that_was_left_running_is_kept_without_secrets(tmp_path: Path) -> None:

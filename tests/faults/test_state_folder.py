@@ -215,9 +215,9 @@ steps:
     below = tmp_path / "state"
     names = {str(each.relative_to(below)) for each in below.rglob("*")}
     ours = re.compile(r"sagactl(/sagas\.db(-wal|-shm)?|/sagas\.db\.d(/write\.lock|/[0-9a-f]{16}(/lock|/\d+\.action\.\d+"
-                      r"(/record|/std(out|err)|/outputs(/output_name)?)?)?)?)?")
+                      r"(\.record|\.std(out|err)|/output_name)?)?)?)?")
     assert {name for name in names if not ours.fullmatch(name)} == set()
-    assert any(name.endswith("/outputs/output_name") for name in names)
+    assert any(name.endswith("/0.action.1/output_name") for name in names)
 
 
 def test_the_file_system_of_this_folder_has_a_name(tmp_path: Path) -> None:
