@@ -12,6 +12,7 @@ from typing import Final
 
 import anyio
 import anyio.abc
+from anyio.lowlevel import cancel_shielded_checkpoint
 
 from sagactl.core import events as e
 from sagactl.core import operate
@@ -85,6 +86,7 @@ class _Driver:
         self.intended: set[_Key] = set()
         self.voids: dict[tuple[str, Phase], int] = {}
         self.answered = 0
+        self.untold: list[tuple[Saga, int, e.Event]] = []
         self.failure: SagactlError | None = None
 
     async def run(self) -> None:
@@ -92,9 +94,13 @@ class _Driver:
         while True:
             effects = self.decide()
             requests = await self.record()
-            if self.answer(requests):
+            turned = self.answer(requests)
+            if not turned:
+                self.act(effects)
+                await cancel_shielded_checkpoint()  # what is started is asked for first: it runs while this is told
+            self.tell()
+            if turned:
                 continue
-            self.act(effects)
             if self.engine.signals.level == LEAVE:
                 self.tasks.cancel_scope.cancel()
                 return
@@ -134,15 +140,21 @@ class _Driver:
             self.intended.add(_key(event.attempt))
 
     async def record(self) -> Sequence[Request]:
-        """Make what is pending durable, then publish it. Gives the open requests."""
+        """Make what is pending durable. Gives the open requests."""
         if not self.pending:
             return await self.engine.journal.requests(self.saga)
         with anyio.CancelScope(shield=True):
             requests = await self.engine.journal.append(self.saga, self.pending, answered=self.answered)
-        events, self.pending = self.pending, []
-        for seq, event in enumerate(events, self.saga.seq - len(events) + 1):
-            self.engine.publish(self.saga, seq, event)
+        self.untold += [(self.saga, seq, event) for seq, event in
+                        enumerate(self.pending, self.saga.seq - len(self.pending) + 1)]
+        self.pending = []
         return requests
+
+    def tell(self) -> None:
+        """Publish what is durable."""
+        untold, self.untold = self.untold, []
+        for saga, seq, event in untold:
+            self.engine.publish(saga, seq, event)
 
     def answer(self, requests: Sequence[Request]) -> bool:
         """Turn a request into its event; whether there is something new to record."""

@@ -17,6 +17,7 @@ from sagactl.errors import SagactlError, UsageError
 if TYPE_CHECKING:
     from sagactl.core import events as e
     from sagactl.core.saga import Saga
+    from sagactl.journal.listing import Summary
 
 
 def resume(
@@ -49,12 +50,17 @@ def resume(
 
 def _turns(common: Common, names: Sequence[str], codes: list[int], show: driving.Show) -> Iterator[wiring.Turn | None]:
     """The turn of each; None where there is none: what it comes to is told and added to `codes`."""
-    for name in names:
+    if not names:
+        return
+    reader = driving.existing(common.database)
+    for name, found in reader.summaries_of(names).items():
         try:
-            saga = driving.existing(common.database).load(name)
-            if saga.state not in FINAL:
-                yield _turn(common.database, saga)
+            if isinstance(found, SagactlError):
+                raise found
+            if found.state not in FINAL:
+                yield _turn(common.database, found)
                 continue
+            saga = reader.load(name)
             if not common.quiet:
                 say(f"{name} has ended already; nothing was run")
             codes.append(driving.report(common, saga, show))
@@ -73,11 +79,11 @@ def interrupted(database: Path) -> tuple[list[str], Sequence[SagactlError]]:
     return [row.id for row in found.rows if not evidence.is_held(row.token)], found.damages
 
 
-def _turn(database: Path, saga: Saga) -> wiring.Turn:
+def _turn(database: Path, found: Summary) -> wiring.Turn:
     def say_so(now: Saga, now_s: float) -> Sequence[e.Event]:
         from sagactl.core import operate
 
         event = operate.resume(now, wiring.me(), now_s)
         return [event] if event is not None else []
 
-    return wiring.Turn(id=saga.id, token=saga.started.token, prepare=driving.going_on(database, saga.id, say_so))
+    return wiring.Turn(id=found.id, token=found.token, prepare=driving.going_on(database, found.id, say_so))

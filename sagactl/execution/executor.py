@@ -72,16 +72,17 @@ class SupervisedExecutor:
         supervisor = self._supervisors.with_room()
         asked = supervisor.run({**request, **who})
         del request  # as long as the command runs, its environment is the supervisor's alone
-        notice = await asked
+        notice = await asked or {}
         self._told[job.saga.started.token].append((job.attempt, supervisor))
-        if notice is not None and notice.get("errno") is not None:
+        if "outcome" in notice:
+            return self._ending(job, record.Record({}, notice["started"], notice["outcome"]))
+        if "errno" in notice:
             return self._unclaimed(notice["errno"])
-        if notice is not None and notice.get("unwritten") is not None:
+        if "unwritten" in notice:
             why = os.strerror(notice["unwritten"])
             raise StoreError(f"an outcome can't be written to {record.path_of(path, record.RECORD)}: {why}",
                              hint=f"make room: its supervisor keeps trying; then: sagactl resume {job.saga.id}")
-        found = self._outcome(path)
-        return await self.recover(job) if found is None else self._ending(job, found)
+        return await self.recover(job)  # it was claimed already, or its supervisor has died
 
     async def recover(self, job: Job) -> Ending:
         """Find out what became of an attempt that is in the journal without an outcome."""
@@ -161,13 +162,6 @@ class SupervisedExecutor:
         if token not in self._folded:
             self._folded[token] = self._evidence.folded(token)
         return self._folded[token]
-
-    def _outcome(self, path: str) -> record.Record | None:
-        try:
-            found = record.read(path)
-        except record.DamagedRecordError:
-            return None
-        return found if found and found.outcome else None
 
     def _write_stop(self, path: str, text: str) -> bool:
         """Leave word for a supervisor whose socket is not ours, whole or not at all. False where the disk is full."""

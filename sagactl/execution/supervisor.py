@@ -1,8 +1,8 @@
 """The supervisor: a process of its own that runs commands and outlives whoever asked for them.
 
 It claims an attempt before it runs it, enforces its timeout, sweeps what it leaves, and writes its outcome into its
-record; the record is the truth, a notice over the socket only says that there is something to read. It never waits for
-the orchestrator, and ends when that is gone and its last attempt is done. Run as a script with `python -I -S`; its one
+record; the record is the truth, and a notice over the socket says what was written there. It never waits for the
+orchestrator, and ends when that is gone and its last attempt is done. Run as a script with `python -I -S`; its one
 argument is the descriptor of the socket. Standard library only.
 
 On the socket both ways: a length of four bytes, big-endian, then JSON.
@@ -56,6 +56,7 @@ class Attempt:
         self.since_ticks: int | None = None
         self.at_s = float("inf")
         self.sweep: processes.Sweep | None = None
+        self.started: dict[str, Any] | None = None
         self.outcome: dict[str, Any] = {}
         self.leader_gone = False
         self.tries = 0
@@ -173,8 +174,8 @@ class Supervisor:
         attempt.at_s = time.monotonic() + request["timeout_s"]
         try:
             attempt.since_ticks = processes.start_ticks(attempt.pid)
-            started = {"pid": attempt.pid, "ticks": attempt.since_ticks, "at": time.time()}
-            record.write_slot(descriptor, record.STARTED, started)
+            attempt.started = {"pid": attempt.pid, "ticks": attempt.since_ticks, "at": time.time()}
+            record.write_slot(descriptor, record.STARTED, attempt.started)
         except OSError:
             pass  # the slot only helps whoever comes after a crash of this process; the command runs
 
@@ -284,7 +285,7 @@ class Supervisor:
             reap(attempt.pid)
         with contextlib.suppress(OSError):  # closing it is as good
             fcntl.flock(attempt.descriptor, fcntl.LOCK_UN)
-        self.notify({"ended": attempt.id})
+        self.notify({"ended": attempt.id, "started": attempt.started, "outcome": attempt.outcome})
         self.told.add(attempt.id, attempt.descriptor, time.monotonic())
 
 

@@ -69,7 +69,7 @@ def _each_of_peer(sagas: int, jobs: int, name: str, folder: Path) -> float:
     for count in (1, some):
         below = folder / str(count)
         below.mkdir()
-        taken.append(peers.run(name, below, "run", count, STEPS, jobs).seconds * 1000)
+        taken.append(peers.worked_s(peers.run(name, below, "run", count, STEPS, jobs)) * 1000)
     return (taken[1] - taken[0]) / (STEPS * (some - 1))
 
 
