@@ -1,6 +1,6 @@
 """Puts the program together: the only file that names adapters.
 
-What only a drive or a word needs (anyio, aiosqlite, supervisors) is imported by it: a look must not wait for that.
+What only a drive or a word needs (anyio, asyncio, supervisors) is imported by it: a look must not wait for that.
 """
 
 from __future__ import annotations

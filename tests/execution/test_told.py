@@ -103,8 +103,8 @@ def test_only_what_nobody_else_keeps_is_synced(tmp_path: Path) -> None:
 @needs_strace
 def test_an_outcome_that_its_orchestrator_did_not_live_to_keep_is_synced(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: echo a >> log, undo: none}\n")
-    reading = Fault(calls="getdents64", when=1, main=True)
-    done = inject(tmp_path, ["run", "saga.yaml", "--id", "t"], orchestrator=reading, supervisor=Fault(calls="fdatasync", when=9))
+    told = Fault(calls="recvfrom", when=1, main=True)
+    done = inject(tmp_path, ["run", "saga.yaml", "--id", "t"], orchestrator=told, supervisor=Fault(calls="fdatasync", when=9))
     assert done.code == -signal.SIGKILL
     wait_until_alone(tmp_path)
     assert (tmp_path / "trace" / "supervisor.0" / "calls").read_text().count("fdatasync(") == 1
