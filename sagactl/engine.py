@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import anyio
 import anyio.abc
-from anyio.lowlevel import cancel_shielded_checkpoint
 
 from sagactl.core import events as e
 from sagactl.core import operate
@@ -23,7 +23,7 @@ from sagactl.core.saga import Saga, evolve
 from sagactl.core.states import FINAL, SagaState
 from sagactl.errors import BusyError, ConflictError, SagactlError, StoreError
 from sagactl.model import Phase
-from sagactl.ports import Clock, Executor, Job, Journal, Publish, Request, Surroundings
+from sagactl.ports import Clock, Executor, Job, Journal, Look, Publish, Request, Surroundings
 from sagactl.signals import LEAVE, Signals
 
 VOID_IN_A_ROW_MAX: Final = 3
@@ -81,7 +81,7 @@ class _Driver:
     ) -> None:
         self.engine, self.saga, self.pending, self.surroundings = engine, saga, pending, surroundings
         self.tasks, self.woken = tasks, anyio.Event()
-        self.ended: list[tuple[Attempt, Ending | SagactlError]] = []
+        self.ended: list[tuple[Job, Look]] = []
         self.in_hand: dict[_Key, Attempt] = {}
         self.intended: set[_Key] = set()
         self.voids: dict[tuple[str, Phase], int] = {}
@@ -97,8 +97,7 @@ class _Driver:
             turned = self.answer(requests)
             if not turned:
                 self.act(effects)
-                await cancel_shielded_checkpoint()  # what is started is asked for first: it runs while this is told
-            self.tell()
+            self.tell()  # last: what was started runs already
             if turned:
                 continue
             if self.engine.signals.level == LEAVE:
@@ -174,8 +173,7 @@ class _Driver:
         """Start and stop what the effects say, and what the user's signals say."""
         for effect in effects:
             if isinstance(effect, Run) and self.may_start(_key(effect.attempt)):
-                self.in_hand[_key(effect.attempt)] = effect.attempt
-                self.tasks.start_soon(self.execute, self.job(effect.attempt))
+                self.begin(self.job(effect.attempt))
             elif isinstance(effect, Stop):
                 self.engine.executor.stop(self.saga, effect.attempt, How.STOPPED)
         level = self.engine.signals.level
@@ -189,19 +187,39 @@ class _Driver:
             return False
         return not (self.halting and key in self.intended)
 
-    async def execute(self, job: Job) -> None:
+    def begin(self, job: Job) -> None:
         """See one attempt to its end: start it where its intent is ours, else find out what became of it."""
-        executor, attempt = self.engine.executor, job.attempt
-        ours = _key(attempt) in self.intended
-        ending: Ending | SagactlError
+        key = _key(job.attempt)
+        self.in_hand[key] = job.attempt
+        if key not in self.intended:
+            self.tasks.start_soon(self.recover, job)
+            return
         try:
-            ending = await (executor.start(job) if ours else executor.recover(job))
-        except SagactlError as error:
-            ending = error
-        except OSError as error:
-            ending = StoreError(f"the evidence of {attempt.step} of {self.saga.id} can't be read or written: {error}",
-                                hint=f"mend that, then: sagactl resume {self.saga.id}")
-        self.ended.append((attempt, ending))
+            self.engine.executor.start(job, partial(self.look_at, job))
+        except (SagactlError, OSError) as error:
+            self.fail(job, error)
+
+    async def recover(self, job: Job) -> None:
+        """Find out what became of an attempt."""
+        try:
+            ending = await self.engine.executor.recover(job)
+        except (SagactlError, OSError) as error:
+            self.fail(job, error)
+        else:
+            self.look_at(job, lambda: ending)
+
+    def look_at(self, job: Job, look: Look) -> None:
+        """An attempt has ended: the loop looks how."""
+        self.ended.append((job, look))
+        self.wake()
+
+    def fail(self, job: Job, error: SagactlError | OSError) -> None:
+        """An attempt can't be started or seen to its end now; the saga stays resumable."""
+        del self.in_hand[_key(job.attempt)]
+        if isinstance(error, OSError):
+            what = f"the evidence of {job.attempt.step} of {self.saga.id} can't be read or written: {error}"
+            error = StoreError(what, hint=f"mend that, then: sagactl resume {self.saga.id}")
+        self.failure = self.failure or error
         self.wake()
 
     def job(self, attempt: Attempt) -> Job:
@@ -227,15 +245,21 @@ class _Driver:
             await self.woken.wait()
         self.woken = anyio.Event()
         ended, self.ended = self.ended, []
-        for attempt, ending in ended:
-            self.take(attempt, ending)
+        for job, look in ended:
+            self.take(job, look)
 
-    def take(self, attempt: Attempt, ending: Ending | SagactlError) -> None:
+    def take(self, job: Job, look: Look) -> None:
         """An outcome becomes an event."""
-        del self.in_hand[_key(attempt)]
-        if isinstance(ending, SagactlError):
-            self.failure = self.failure or ending
+        attempt = job.attempt
+        try:
+            ending = look()
+        except (SagactlError, OSError) as error:
+            self.fail(job, error)
             return
+        if ending is None:
+            self.tasks.start_soon(self.recover, job)
+            return
+        del self.in_hand[_key(attempt)]
         self.count_voids(attempt, ending)
         self.push(judge(self.saga, attempt, ending, at_s=self.engine.clock.now_s(), draw=self.engine.draw()))
 

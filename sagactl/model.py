@@ -158,8 +158,15 @@ class Step(Value):
         return found
 
 
+class _Texted(Value):
+    """Room for the text of a definition, which is made once for all its sagas. No field: it says nothing more."""
+
+    __slots__ = ("_text",)
+    _text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Definition(Value):
+class Definition(_Texted):
     """The YAML file, validated. `params` maps a name to its JSON Schema; `timeout_s` bounds the forward part."""
 
     saga: str
@@ -172,7 +179,11 @@ class Definition(Value):
 
     def to_json(self) -> str:
         """The canonical text that the journal keeps; equal definitions give equal texts."""
-        return dumps(to_plain(self))
+        try:
+            return self._text
+        except AttributeError:
+            object.__setattr__(self, "_text", dumps(to_plain(self)))
+            return self._text
 
     @classmethod
     def from_json(cls, plain: Any) -> Definition:

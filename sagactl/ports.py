@@ -73,6 +73,10 @@ class Journal(Protocol):
         ...
 
 
+Look: TypeAlias = Callable[[], Ending | None]
+"""Gives how an attempt ended; None: nobody has seen it, and `recover` finds out. Raises StoreError, OSError."""
+
+
 class Executor(Protocol):
     """Runs attempts in processes that outlive this one, each at most once whatever crashes."""
 
@@ -80,8 +84,11 @@ class Executor(Protocol):
         """Make the place for an attempt whose intent is about to be durable. Raises StoreError."""
         ...
 
-    async def start(self, job: Job) -> Ending:
-        """Run an attempt whose intent is durable and that was never started before; give how it ended."""
+    def start(self, job: Job, ended: Callable[[Look], None]) -> None:
+        """Run an attempt whose intent is durable and that was never started before.
+
+        `ended` is called once, when it has ended, perhaps at once. Raises StoreError, OSError: then it never is.
+        """
         ...
 
     async def recover(self, job: Job) -> Ending:

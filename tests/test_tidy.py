@@ -70,7 +70,7 @@ def test_the_core_can_be_imported_without_any_library() -> None:
     code = "import sys; import sagactl.core.decide, sagactl.core.operate, sagactl.core.codec; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
-    assert not loaded & {"typer", "rich", "yaml", "jsonschema", "aiosqlite", "anyio", "asyncio", "sqlite3"}
+    assert not loaded & {"typer", "rich", "yaml", "jsonschema", "anyio", "asyncio", "sqlite3"}
 
 
 @pytest.mark.parametrize("args", [["--version"], ["--help"], ["list"]])
@@ -87,7 +87,7 @@ except SystemExit:
     env = {"XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
-    assert not loaded & {"anyio", "asyncio", "aiosqlite", "jsonschema", "yaml", "rich"}
+    assert not loaded & {"anyio", "asyncio", "jsonschema", "yaml", "rich"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -196,7 +196,7 @@ def going_on(
         now_s = time.time()
         words = say_so(saga, now_s)
         turns = saga.requested or any(isinstance(each, e.CompensationRequested) for each in words)
-        for step, pids in wiring.left_running(saga).items():
+        for step, pids in wiring.left_running(database, saga).items():
             say(f"{saga.id}: {step} is still at work, pid {', '.join(map(str, pids))}: "
                 f"{'ending' if turns and saga.turn is None else 'waiting for'} it")
         if saga.state in FINAL and not words:

@@ -64,7 +64,7 @@ def all_checks(common: Common) -> Iterator[Check]:
             yield from _inside(reader)
             seen = reader.look(lambda connection: _see(connection, root, set(held)))
             yield _rows(seen)
-            seen.at_work += _left_running(reader, seen)
+            seen.at_work += _left_running(database, reader, seen)
     except StoreError as error:
         yield Check(name="database", status=Status.WRONG, text=error.message, hint=error.hint)
         reader, seen = None, None
@@ -103,13 +103,13 @@ def _see(connection: sqlite3.Connection, root: Path, held: set[str]) -> _Seen:
     return seen
 
 
-def _left_running(reader: Reader, seen: _Seen) -> list[str]:
+def _left_running(database: Path, reader: Reader, seen: _Seen) -> list[str]:
     """The sagas that nobody drives, of which a command runs without a supervisor."""
     found = []
     with contextlib.suppress(OSError, SagactlError):  # what can't be read is told elsewhere
         tokens = {identity.partition(".")[0] for identity in processes.carried()} & seen.resting.keys()
         for name in sorted({seen.resting[token] for token in tokens}.difference(seen.at_work)):
-            found += [name] if wiring.left_running(reader.load(name)) else []
+            found += [name] if wiring.left_running(database, reader.load(name)) else []
     return found
 
 

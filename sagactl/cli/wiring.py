@@ -1,6 +1,6 @@
 """Puts the program together: the only file that names adapters.
 
-What only a drive or a word needs (anyio, aiosqlite, supervisors) is imported by it: a look must not wait for that.
+What only a drive or a word needs (anyio, asyncio, supervisors) is imported by it: a look must not wait for that.
 """
 
 from __future__ import annotations
@@ -246,16 +246,18 @@ def at_work(database: Path, saga: Saga) -> dict[str, tuple[int, ...]]:
 
     names = {attempt_name(saga, view.live): name for name, view in saga.steps.items() if view.live is not None}
     found = survey.at_work(Evidence(database).saga_folder(saga.started.token), names)
-    alive = left_running(saga) if len(found) < len(names) else {}
+    alive = left_running(database, saga) if len(found) < len(names) else {}
     return alive | {names[each]: (pid,) for each, pid in found.items() if pid}
 
 
-def left_running(saga: Saga) -> dict[str, tuple[int, ...]]:
-    """The steps whose attempt without outcome has live processes, and their pids, in one look at all there are."""
-    from sagactl.execution import processes
-    from sagactl.execution.invocation import attempt_id
+def left_running(database: Path, saga: Saga) -> dict[str, tuple[int, ...]]:
+    """The steps whose attempt has not ended and has live processes, and their pids, in one look at all there are."""
+    from sagactl.execution import processes, survey
+    from sagactl.execution.invocation import attempt_id, attempt_name
 
-    ids = {name: attempt_id(saga, view.live) for name, view in saga.steps.items() if view.live is not None}
+    folder = Evidence(database).saga_folder(saga.started.token)
+    ids = {name: attempt_id(saga, view.live) for name, view in saga.steps.items()
+           if view.live is not None and not survey.has_ended(folder, attempt_name(saga, view.live))}
     alive = processes.carried() if ids else {}
     return {name: alive[identity] for name, identity in ids.items() if identity in alive}
 

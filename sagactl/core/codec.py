@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from sagactl.core import events as e
@@ -51,6 +52,9 @@ NAMES: Mapping[str, type[e.Event]] = {
     "declared_kept": e.DeclaredKept,
 }
 
+_ELSEWHERE = Definition(saga="", steps=())
+"""Stands for a definition where it is not written."""
+
 _NAME_OF: Mapping[type[e.Event], str] = {kind: name for name, kind in NAMES.items()}
 
 
@@ -61,17 +65,24 @@ def name_of(event: e.Event) -> str:
 
 def definition_key(definition: Definition) -> str:
     """SHA-256 in hex of a definition's whole canonical text."""
+    return _key(definition.to_json())
+
+
+@lru_cache(maxsize=1)
+def _key(text: str) -> str:
     from sagactl.digest import sha256
 
-    return sha256(definition.to_json().encode())
+    return sha256(text.encode())
 
 
 def plain(event: e.Event) -> dict[str, Any]:
     """The event's fields as JSON values; a definition as its key."""
-    fields: dict[str, Any] = to_plain(event)
-    if isinstance(event, e.SagaStarted):
-        fields["definition"] = definition_key(event.definition)
-    return fields
+    fields: dict[str, Any]
+    if not isinstance(event, e.SagaStarted):
+        fields = to_plain(event)
+        return fields
+    fields = to_plain(replace(event, definition=_ELSEWHERE))
+    return {**fields, "definition": definition_key(event.definition)}
 
 
 def encode(event: e.Event) -> tuple[str, str]:

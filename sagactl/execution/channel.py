@@ -1,6 +1,6 @@
-"""The orchestrator's end of the sockets to its supervisors: starts them, sends requests, wakes who waits for notices.
+"""The orchestrator's end of the sockets to its supervisors: starts them, sends requests, passes notices on.
 
-A supervisor that dies wakes everybody who waits on it; what became of their attempts is read from their records.
+A supervisor that dies is a notice to everybody who waits on it; what became of their attempts is in their records.
 Rule: one turn of the loop for a request, one for a notice; no tasks.
 """
 
@@ -9,10 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Self, TypeAlias
 
 from sagactl.execution.launching import Launched, launch
 from sagactl.execution.supervisor import ATTEMPTS_MAX
+
+Notice: TypeAlias = dict[str, Any]
+"""What a supervisor says of an attempt; {} where it died instead."""
 
 
 class Supervisor:
@@ -22,7 +26,7 @@ class Supervisor:
         self.socket, self.process = launched
         self.alive = True
         self.kept: list[str] = []
-        self.waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
+        self.waiting: dict[str, Callable[[Notice], None]] = {}
         self._received, self._unsent = bytearray(), bytearray()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.socket, self._receive)
@@ -31,21 +35,14 @@ class Supervisor:
     def has_room(self) -> bool:
         return self.alive and len(self.waiting) < ATTEMPTS_MAX
 
-    async def run(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        """Ask for an attempt and wait until it has ended; its notice, None where the supervisor died instead.
+    def run(self, request: dict[str, Any], told: Callable[[Notice], None]) -> None:
+        """Ask for an attempt; `told` is called once, with the notice that it has ended.
 
         With the request goes which outcomes are `kept`, in the journal, since the one before.
         """
-        ended: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
-        identity = request["id"]
-        self.waiting[identity] = ended
-        try:
-            self.send({**request, "kept": self.kept})
-            del request  # it may be large, and the wait long
-            self.kept = []
-            return await ended
-        finally:
-            del self.waiting[identity]
+        self.waiting[request["id"]] = told
+        self.send({**request, "kept": self.kept})
+        self.kept = []
 
     def send(self, frame: dict[str, Any]) -> None:
         """Send one frame, whole; what the socket does not take now goes when it does."""
@@ -70,7 +67,7 @@ class Supervisor:
         self._flush()
 
     def _receive(self) -> None:
-        """Read notices; once the supervisor is gone, wake everybody."""
+        """Read notices; once the supervisor is gone, tell everybody."""
         try:
             data = self.socket.recv(1 << 16)
         except BlockingIOError:
@@ -79,8 +76,8 @@ class Supervisor:
             data = b""
         if not data:
             self._leave()
-            for ended in self.waiting.values():
-                _settle(ended, None)
+            for identity in list(self.waiting):
+                self.waiting.pop(identity)({})
             return
         self._received += data
         while len(self._received) >= 4:
@@ -89,8 +86,8 @@ class Supervisor:
                 return
             notice = json.loads(self._received[4 : 4 + size])
             del self._received[: 4 + size]
-            if notice["ended"] in self.waiting:
-                _settle(self.waiting[notice["ended"]], notice)
+            if notice["ended"] in self.waiting:  # else it has been told of already
+                self.waiting.pop(notice["ended"])(notice)
 
     def _leave(self) -> None:
         self.alive = False
@@ -103,11 +100,6 @@ class Supervisor:
         self.socket.close()
         self.process.poll()
         self.process.returncode = self.process.returncode or 0  # it outlives us on purpose
-
-
-def _settle(ended: asyncio.Future[dict[str, Any] | None], notice: dict[str, Any] | None) -> None:
-    if not ended.done():  # who waited was cancelled, or has been told already
-        ended.set_result(notice)
 
 
 class Supervisors:

@@ -1,6 +1,6 @@
 """The orchestrator's side of running attempts: asks supervisors, and reads from the evidence what became of them.
 
-`start` and `recover` give an Ending however the attempt ended, whoever ran it. The table of crash.md is `recover`: an
+`ending` and `recover` give an Ending however the attempt ended, whoever ran it. The table of crash.md is `recover`: an
 attempt is run again only if nobody can ever have run it.
 """
 
@@ -11,7 +11,8 @@ import errno
 import os
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import anyio
@@ -20,13 +21,13 @@ from sagactl.core.parts import Attempt, Ending, How
 from sagactl.core.saga import Saga
 from sagactl.errors import StoreError
 from sagactl.execution import capture, processes, record
-from sagactl.execution.channel import Supervisor, Supervisors
+from sagactl.execution.channel import Notice, Supervisor, Supervisors
 from sagactl.execution.evidence import Evidence, masks, tail
 from sagactl.execution.invocation import attempt_id, attempt_name, invocation
 from sagactl.execution.orphans import claim_for_nobody
 from sagactl.execution.supervisor import TOO_BUSY
 from sagactl.model import Phase
-from sagactl.ports import Job
+from sagactl.ports import Job, Look
 from sagactl.template import MissingValueError
 
 STDERR_TAIL_BYTES = 2048
@@ -52,37 +53,47 @@ class SupervisedExecutor:
         """Make the folder of an attempt before its intent is durable: one that is missing afterwards was deleted."""
         path = self._path(saga, attempt)
         try:
-            os.makedirs(path, mode=0o700, exist_ok=True)
+            if not os.path.isdir(path):
+                os.makedirs(path, mode=0o700)
         except OSError as error:
             raise StoreError(f"can't make {path}: {error.strerror}") from error
 
-    async def start(self, job: Job) -> Ending:
-        """Run an attempt whose intent is durable. One that is in the evidence already is read, never run again."""
+    def start(self, job: Job, ended: Callable[[Look], None]) -> None:
+        """Ask for an attempt whose intent is durable. One that is in the evidence already is never run again."""
         path, identity = self._path(job.saga, job.attempt), attempt_id(job.saga, job.attempt)
         if identity in self._stops:
-            return Ending(how=How.NEVER_STARTED, ended_s=time.time(), message="the saga turned round before it started")
+            why = "the saga turned round before it started"
+            ended(lambda: Ending(how=How.NEVER_STARTED, ended_s=time.time(), message=why))
+            return
         try:
             request = invocation(job, path, self._judged(job, path))
         except MissingValueError as error:
-            return Ending(how=How.NOT_STARTED, ended_s=time.time(), message=str(error))
+            why = str(error)
+            ended(lambda: Ending(how=How.NOT_STARTED, ended_s=time.time(), message=why))
+            return
         if attempt_name(job.saga, job.attempt) in self._known(job.saga):
-            return await self.recover(job)
-        who = {"id": identity, "boot": self._boot_id, "umask": self._umask}
+            ended(lambda: None)
+            return
         self._keep(job.saga)
         supervisor = self._supervisors.with_room()
-        asked = supervisor.run({**request, **who})
-        del request  # as long as the command runs, its environment is the supervisor's alone
-        notice = await asked or {}
-        self._told[job.saga.started.token].append((job.attempt, supervisor))
+
+        def told(notice: Notice) -> None:
+            self._told[job.saga.started.token].append((job.attempt, supervisor))
+            ended(partial(self._noticed, job, notice))
+
+        supervisor.run({**request, "id": identity, "boot": self._boot_id, "umask": self._umask}, told)
+
+    def _noticed(self, job: Job, notice: Notice) -> Ending | None:
+        """How an attempt ended; None where it was claimed already, or its supervisor has died."""
         if "outcome" in notice:
             return self._ending(job, record.Record({}, notice["started"], notice["outcome"]))
         if "errno" in notice:
             return self._unclaimed(notice["errno"])
         if "unwritten" in notice:
-            why = os.strerror(notice["unwritten"])
+            path, why = self._path(job.saga, job.attempt), os.strerror(notice["unwritten"])
             raise StoreError(f"an outcome can't be written to {record.path_of(path, record.RECORD)}: {why}",
                              hint=f"make room: its supervisor keeps trying; then: sagactl resume {job.saga.id}")
-        return await self.recover(job)  # it was claimed already, or its supervisor has died
+        return None
 
     async def recover(self, job: Job) -> Ending:
         """Find out what became of an attempt that is in the journal without an outcome."""

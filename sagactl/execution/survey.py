@@ -88,6 +88,15 @@ def at_work(folder: Path, attempts: Iterable[str]) -> dict[str, int]:
     return found
 
 
+def has_ended(folder: Path, attempt: str) -> bool:
+    """Whether the outcome of an attempt is known, so that what is left of it is a daemon."""
+    try:
+        found = record.read(f"{folder}/{attempt}")
+    except (OSError, record.DamagedRecordError):
+        return False
+    return found is not None and found.outcome is not None
+
+
 def _listed(folder: Path) -> list[str]:
     try:
         return sorted(each.name for each in os.scandir(folder))

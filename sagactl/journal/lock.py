@@ -7,12 +7,13 @@ Rule: it is an flock, so it ends with its process whatever happens. Knows nothin
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +23,24 @@ LOCK_WAIT_S: Final = 30.0
 """A transaction takes milliseconds; who holds the lock for so long is stopped or hangs on its disk."""
 
 POLL_S: Final = 0.002
-"""A wait for an flock can't be cut short, so the lock is polled."""
+"""A wait for an flock, or for a lock of SQLite, can't be cut short, so they are polled."""
 
 _PID_BYTES = 20
+
+
+class Patience:
+    """How long what can't be done now is tried again: `wait_s` from the first time on."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
+        self._until_s: float | None = None
+
+    def is_out(self) -> bool:
+        """To be asked whenever it could not be done."""
+        now_s = time.monotonic()
+        if self._until_s is None:
+            self._until_s = now_s + self.wait_s
+        return now_s >= self._until_s
 
 
 class WriteLock:
@@ -49,34 +65,42 @@ class WriteLock:
     def close(self) -> None:
         os.close(self._descriptor)
 
-    @contextmanager
-    def held(self, wait_s: float | None = None) -> Iterator[None]:
-        """Hold the lock as long as the context lasts. Blocks its thread for at most `wait_s`, by default its own.
+    @asynccontextmanager
+    async def held(self, wait_s: float | None = None) -> AsyncIterator[None]:
+        """Hold the lock as long as the context lasts. Waits for at most `wait_s`, by default its own.
 
         Raises:
             StoreError: another process holds it; says which.
         """
-        wait_s = self.wait_s if wait_s is None else wait_s
-        until_s = time.monotonic() + wait_s
-        while not self._take():
-            if time.monotonic() >= until_s:
-                raise StoreError(f"{self.path} has been held for {wait_s:g}s by {self._holder()}",
-                                 hint="look at that process; when it ends, the lock is free")
-            time.sleep(POLL_S)
+        patience = Patience(self.wait_s if wait_s is None else wait_s)
+        while not self.take(patience):  # noqa: ASYNC110 - of an flock nobody is told that it is free
+            await asyncio.sleep(POLL_S)
         try:
             yield
         finally:
-            self._flock(fcntl.LOCK_UN)
+            self.release()
 
-    def _take(self) -> bool:
+    def take(self, patience: Patience) -> bool:
+        """Take the lock if it is free; whether it was. Not to be taken twice: that succeeds, and one release ends both.
+
+        Raises:
+            StoreError: another process holds it, and there is no patience left; says which. Or there are no locks here.
+        """
         try:
             self._flock(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
+            if not patience.is_out():
+                return False
+            raise StoreError(f"{self.path} has been held for {patience.wait_s:g}s by {self._holder()}",
+                             hint="look at that process; when it ends, the lock is free") from None
         if os.pread(self._descriptor, _PID_BYTES, 0) != self._pid:
             with suppress(OSError):  # a full disk must not stop what may need no room; then only the name is stale
                 os.pwrite(self._descriptor, self._pid, 0)
         return True
+
+    def release(self) -> None:
+        """Raises StoreError."""
+        self._flock(fcntl.LOCK_UN)
 
     def _flock(self, operation: int) -> None:
         """Raises BlockingIOError where another process holds it, StoreError where there are no locks."""

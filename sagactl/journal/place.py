@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 from sagactl.errors import StoreError
-from sagactl.journal.lock import WriteLock
 from sagactl.journal.rows import explained
 
 APPLICATION_ID: Final = 0x53414741
@@ -149,27 +148,26 @@ def _refuse_planted(beside: Path) -> None:
         raise StoreError(f"{beside} is not a file that sagactl has made", hint="look at what it is, and move it away")
 
 
-def create(database: Path, lock: WriteLock) -> None:
-    """Make a database, 0600, unless another process has just done so.
+def create(database: Path) -> None:
+    """Make a database, 0600, unless another process has just done so. The caller holds the lock of writers.
 
     It is made beside its place and renamed: a crash leaves none. Raises StoreError.
     """
-    with lock.held():
-        if exists(database):
-            return
-        draft = folder_of(database) / "new.db"
-        schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
-        try:
-            draft.unlink(missing_ok=True)
-            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            draft.chmod(0o600)
-            with explained("make", database):
-                _fill(draft, schema)
-            _sync(draft)
-            draft.rename(database)
-            _sync(database.parent)
-        except OSError as error:
-            raise StoreError(f"can't make {database}: {error.strerror}") from error
+    if exists(database):
+        return
+    draft = folder_of(database) / "new.db"
+    schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
+    try:
+        draft.unlink(missing_ok=True)
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        draft.chmod(0o600)
+        with explained("make", database):
+            _fill(draft, schema)
+        _sync(draft)
+        draft.rename(database)
+        _sync(database.parent)
+    except OSError as error:
+        raise StoreError(f"can't make {database}: {error.strerror}") from error
 
 
 def _fill(draft: Path, schema: str) -> None:

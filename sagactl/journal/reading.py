@@ -1,7 +1,7 @@
 """Reader: what a database holds, looked at without writing, making or locking anything.
 
 Rule: nothing is believed without its checksum, and every look is one consistent snapshot on a connection of its own.
-Imports neither aiosqlite nor anyio nor asyncio: a look must cost little more than Python's start.
+Imports neither anyio nor asyncio: a look must cost little more than Python's start.
 """
 
 from __future__ import annotations

@@ -104,6 +104,11 @@ def is_damage(error: Exception) -> bool:
     return isinstance(error, DamagedError | UnicodeDecodeError)
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether an error says that another program has a lock, which it may let go."""
+    return _named(error)[1] == "BUSY"
+
+
 def _named(error: sqlite3.Error) -> tuple[str, str]:
     """SQLite's name of an error, and its first word: ("IOERR_WRITE", "IOERR")."""
     name = (getattr(error, "sqlite_errorname", None) or "").removeprefix("SQLITE_")

@@ -1,11 +1,13 @@
-"""What happens inside a write transaction, and the transaction itself. Runs on the thread of the database.
+"""What happens inside a write transaction, and the transaction itself.
 
 Rule: works that come together share one transaction and one fsync, each in a savepoint of its own, so that one which
-is fenced fails alone. Knows nothing of tasks, threads or locks.
+is fenced fails alone. Knows nothing of tasks or locks; that somebody waits for a
+work is a future.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sqlite3
@@ -35,17 +37,17 @@ _UPDATE_SAGA: Final = "UPDATE sagas SET state = ?, seq = ?, chain = ?, changed_s
 
 
 class Work(Generic[T]):
-    """A function to run inside a transaction that others share, and what came of it."""
+    """A function to run inside a transaction that others share, and what came of it once `over` is done."""
 
-    def __init__(self, function: Callable[[sqlite3.Connection], T]) -> None:
+    def __init__(self, function: Callable[[sqlite3.Connection], T], over: asyncio.Future[None]) -> None:
         self._function = function
-        self.settled = False
+        self.over = over
         self.error: Exception | None = None
         self._results: list[T] = []
 
     @property
     def result(self) -> T:
-        """What the function gave. Only for a work that is settled without an error."""
+        """What the function gave. Only for a work that is over without an error."""
         return self._results[0]
 
     def run(self, connection: sqlite3.Connection) -> None:
@@ -62,27 +64,30 @@ class Work(Generic[T]):
 
 
 def transact(connection: sqlite3.Connection, works: Sequence[Work[object]]) -> None:
-    """Run works in one transaction and settle them all. It is durable when this returns. Never raises Exception."""
+    """Run works in the transaction that has begun, end it, and settle them all. Raises no Exception.
+
+    What they did is durable when this returns.
+    """
     try:
-        # Never deferred: a reader that upgrades fails at once despite the busy timeout.
-        connection.execute("BEGIN IMMEDIATE")
         for work in works:
             work.run(connection)
         connection.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001 - it belongs to those who wait, not to this thread
+    except Exception as error:  # noqa: BLE001 - it belongs to those who wait
         settle(works, error)
+    else:
+        settle(works, None)
+    finally:
         with contextlib.suppress(sqlite3.Error):  # where even that fails, SQLite rolls back by itself
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-    else:
-        settle(works, None)
 
 
 def settle(works: Sequence[Work[object]], error: Exception | None) -> None:
     """Say that works are over; with an error, none of them took place."""
     for work in works:
         work.error = error or work.error
-        work.settled = True
+        if not work.over.done():  # who waited for it was cancelled
+            work.over.set_result(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -309,7 +309,7 @@ except SystemExit:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment(tmp_path), cwd=tmp_path)
     *said, loaded = done.stdout.splitlines()
     assert said
-    heavy = {"anyio", "asyncio", "aiosqlite", "jsonschema", "yaml", "rich"}
+    heavy = {"anyio", "asyncio", "jsonschema", "yaml", "rich"}
     assert {name.split(".")[0] for name in loaded.split()} & heavy == needs
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from sagactl.execution.processes import start_ticks
@@ -327,6 +330,24 @@ steps:
     assert "ok    commands" in built.again("doctor").chatty().exits(0).stdout
     assert "its command runs" not in built.again("inspect", "t").chatty().exits(0).stdout
     assert "still at work" not in built.again("resume", "t").chatty().exits(12).stderr
+    daemon.write_text("")
+
+
+def test_what_an_action_left_that_has_ended_is_a_daemon_even_before_its_end_is_in_the_journal(tmp_path: Path) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: {script('setsid cat daemon &', 'echo $PPID > supervisor', KILL_ORCHESTRATOR)}
+    undo: none
+""")
+    daemon = built.fifo("daemon")
+    dies(built)
+    with suppress(ProcessLookupError):  # it has ended already
+        supervisor = os.pidfd_open(int((tmp_path / "supervisor").read_text()))
+        select.select([supervisor], [], [])
+        os.close(supervisor)
+    assert "its command runs" not in built.again("inspect", "t").chatty().exits(0).stdout
+    assert "still at work" not in built.again("resume", "t").chatty().exits(0).stderr
     daemon.write_text("")
 
 

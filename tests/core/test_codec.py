@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -40,3 +41,10 @@ def test_a_definition_is_read_back_from_its_text_and_its_fingerprint_ignores_des
     assert Definition.from_json(json.loads(one.to_json())) == one
     assert one.fingerprint() == other.fingerprint()
     assert definition_key(one) != definition_key(other)
+
+
+def test_the_text_of_a_definition_is_made_once_and_is_no_part_of_it() -> None:
+    one, other = started(step("a")).definition, started(step("a")).definition
+    assert one.to_json() is one.to_json()
+    assert (one, repr(one)) == (other, repr(other))
+    assert json.loads(replace(one, description="said").to_json()) == {**json.loads(one.to_json()), "description": "said"}

@@ -21,8 +21,22 @@ from sagactl.execution.evidence import Evidence
 from sagactl.execution.executor import SupervisedExecutor
 from sagactl.execution.processes import boot_id
 from sagactl.model import Command, Output, Script
-from sagactl.ports import Job
+from sagactl.ports import Job, Look
 from tests.world import started, step
+
+
+async def ended(executor: SupervisedExecutor, job: Job) -> Ending:
+    """Start an attempt and see it to its end, as the engine does."""
+    over, looks = anyio.Event(), list[Look]()
+
+    def take(look: Look) -> None:
+        looks.append(look)
+        over.set()
+
+    executor.start(job, take)
+    await over.wait()
+    (look,) = looks
+    return look() or await executor.recover(job)
 
 
 class Lab:
@@ -59,7 +73,7 @@ class Lab:
         return anyio.run(main)
 
     def start(self, job: Job) -> Ending:
-        ending: Ending = self.run(lambda executor: executor.start(job))
+        ending: Ending = self.run(lambda executor: ended(executor, job))
         return ending
 
     def recover(self, job: Job) -> Ending:

@@ -17,7 +17,7 @@ from sagactl.execution.invocation import invocation
 from sagactl.execution.orphans import running_steps
 from sagactl.model import Argv, Output
 from sagactl.ports import Job
-from tests.execution.conftest import Lab
+from tests.execution.conftest import Lab, ended
 
 OWN = {"id": "0123456789abcdef.0.action.1", "boot": processes.boot_id(), "supervisor": 1, "at": 0.0}
 
@@ -168,11 +168,9 @@ def test_a_file_named_stop_ends_an_attempt_whose_orchestrator_is_gone(lab: Lab) 
     os.mkfifo(lab.folder / "ready")
 
     async def leave(executor: SupervisedExecutor) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(executor.start, job)
-            ready = await anyio.to_thread.run_sync(Path(lab.folder, "ready").read_text)
-            assert ready == "ready\n"
-            tasks.cancel_scope.cancel()
+        executor.start(job, lambda _: None)
+        ready = await anyio.to_thread.run_sync(Path(lab.folder, "ready").read_text)
+        assert ready == "ready\n"
 
     async def stop(executor: SupervisedExecutor) -> How:
         executor.stop(job.saga, job.attempt, How.STOPPED)
@@ -197,7 +195,7 @@ def test_an_attempt_that_is_stopped_before_it_was_asked_for_does_not_start(lab: 
 
     async def stop_and_start(executor: SupervisedExecutor) -> How:
         executor.stop(job.saga, job.attempt, How.STOPPED)
-        return (await executor.start(job)).how
+        return (await ended(executor, job)).how
 
     assert lab.run(stop_and_start) is How.NEVER_STARTED
     assert not (lab.folder / "ran").exists()
@@ -224,9 +222,9 @@ def test_what_no_process_can_be_given_is_an_error_of_that_attempt_alone(lab: Lab
     bad = job.__class__(saga=job.saga, attempt=job.attempt, command=job.command, env={"X": "a\0b"})
 
     async def two(executor: SupervisedExecutor) -> list[How]:
-        first = await executor.start(bad)
+        first = await ended(executor, bad)
         lab.token = "f" * 16
-        return [first.how, (await executor.start(lab.job("true"))).how]
+        return [first.how, (await ended(executor, lab.job("true"))).how]
 
     assert lab.run(two) == [How.NOT_STARTED, How.EXITED]
 
@@ -265,7 +263,9 @@ def test_a_request_that_outlived_its_saga_is_not_run(lab: Lab) -> None:
 
     async def late() -> None:
         async with Supervisors() as supervisors:
-            await supervisors.with_room().run(request)
+            over = anyio.Event()
+            supervisors.with_room().run(request, lambda _: over.set())
+            await over.wait()
 
     anyio.run(late)
     assert not (lab.folder / "ran").exists()

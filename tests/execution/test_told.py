@@ -29,6 +29,7 @@ from sagactl.execution.launching import Launched
 from sagactl.ports import Job
 from tests.core.test_scale import begun, ended
 from tests.execution.conftest import Lab
+from tests.execution.conftest import ended as seen
 from tests.faults.injection import Fault, inject, needs_strace
 from tests.faults.steps import wait_until_alone
 from tests.harness import ROOT, saga
@@ -103,8 +104,8 @@ def test_only_what_nobody_else_keeps_is_synced(tmp_path: Path) -> None:
 @needs_strace
 def test_an_outcome_that_its_orchestrator_did_not_live_to_keep_is_synced(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: echo a >> log, undo: none}\n")
-    reading = Fault(calls="getdents64", when=1, main=True)
-    done = inject(tmp_path, ["run", "saga.yaml", "--id", "t"], orchestrator=reading, supervisor=Fault(calls="fdatasync", when=9))
+    told = Fault(calls="recvfrom", when=1, main=True)
+    done = inject(tmp_path, ["run", "saga.yaml", "--id", "t"], orchestrator=told, supervisor=Fault(calls="fdatasync", when=9))
     assert done.code == -signal.SIGKILL
     wait_until_alone(tmp_path)
     assert (tmp_path / "trace" / "supervisor.0" / "calls").read_text().count("fdatasync(") == 1
@@ -118,9 +119,9 @@ def test_a_supervisor_lets_go_of_what_the_journal_has(lab: Lab) -> None:
     second = replace(first, saga=after, attempt=replace(first.attempt, number=2))
 
     async def both(executor: SupervisedExecutor) -> list[int]:
-        await executor.start(first)
+        await seen(executor, first)
         executor.expect(second.saga, second.attempt)
-        await executor.start(second)
+        await seen(executor, second)
         (supervisor,) = executor._supervisors._all
         there = Path(f"/proc/{supervisor.process.pid}/fd")
         return [(there / name).stat().st_ino for name in os.listdir(there)]
@@ -166,9 +167,11 @@ def test_a_request_says_which_outcomes_of_its_saga_the_journal_has(tmp_path: Pat
         async with played(tmp_path, process) as (executor, peer):
             async def asked(what: Job) -> Any:
                 executor.expect(what.saga, what.attempt)
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(executor.start, what)
-                    return await peer.request()
+                over = anyio.Event()
+                executor.start(what, lambda _: over.set())
+                request = await peer.request()
+                await over.wait()
+                return request
 
             both = replay([started(step("a"), step("b"))])
             saga, first = begun(both)

@@ -32,7 +32,7 @@ SPAWN = "clone3" if _GLIBC >= [2, 34] else "clone"
 
 ATTACHED = r"""
 import json, os, sys
-import aiosqlite, anyio._backends._asyncio, jsonschema, yaml
+import anyio._backends._asyncio, jsonschema, yaml
 import sagactl.__main__, sagactl.cli.main, sagactl.clock, sagactl.definition.loading, sagactl.definition.parameters
 import sagactl.engine, sagactl.execution.executor, sagactl.journal.sqlite
 status = open("/proc/self/status")

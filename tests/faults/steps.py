@@ -23,61 +23,47 @@ from typing import Any, Self, TypeVar
 from tests.faults.injection import SPAWN, Fault, Traced, inject
 from tests.harness import TIMEOUT_S, Result, Saga, saga
 
-MAIN = ("mkdir", "openat", "flock", "pwrite64", "write", "link", "unlink", "sendto", "recvfrom", "pread64", "fsync",
-        "rename", "unlinkat", "rmdir", "epoll_wait")
-"""What the first thread of the orchestrator does: locks, claims, requests, notices, records, the fold."""
-
-DATABASE = ("flock", "pwrite64", "fdatasync", "unlink")
-"""What its second thread does: transactions and checkpoints."""
+ORCHESTRATOR = ("mkdir", "openat", "flock", "pwrite64", "write", "link", "unlink", "sendto", "recvfrom", "pread64", "fsync",
+                "fdatasync", "rename", "unlinkat", "rmdir", "epoll_wait")
+"""Locks, transactions, claims, requests, notices, records, the fold, checkpoints."""
 
 SUPERVISOR = ("recvfrom", "mkdir", "openat", "write", "flock", "link", "unlink", SPAWN, "pwrite64", "waitid",
               "sendto", "fdatasync")
 
-_CALL = re.compile(r"(?:(\d+) +)?(\w+)\((.*)")
+_CALL = re.compile(r"(\w+)\((.*)")
 _T = TypeVar("_T")
 
 
-def orchestrator_steps(
-    folder: Path, args: Sequence[str], main: Sequence[str] = MAIN, database: Sequence[str] = DATABASE,
-) -> list[Fault]:
+def orchestrator_steps(folder: Path, args: Sequence[str], calls: Sequence[str] = ORCHESTRATOR) -> list[Fault]:
     """Kills at every step of a command, which is run once for that."""
-    calls = ",".join(sorted({*main, *database}))
-    inject(folder, args, orchestrator=Fault(calls=calls, when=1 << 15))
+    inject(folder, args, orchestrator=Fault(calls=",".join(calls), when=1 << 15, main=True))
     wait_until_alone(folder)
-    made = _calls(folder / "trace" / "orchestrator")
-    threads = [made[thread] for thread in sorted(made, key=int)]  # the first thread has the lowest number
-    found = [Fault(calls=call, when=when, main=True) for call, when in threads[0] if call in main]
-    # The second thread's N-th call is reached where the first thread makes fewer: each is counted by itself.
-    most = Counter(call for call, _ in threads[0])
-    for thread in threads[1:]:
-        found += [Fault(calls=call, when=when) for call, when in thread if call in database and when > most[call]]
-    return found
+    return [Fault(calls=call, when=when, main=True) for call, when in _calls(folder / "trace" / "orchestrator")]
 
 
 def supervisor_steps(folder: Path, args: Sequence[str], calls: Sequence[str] = SUPERVISOR) -> list[Fault]:
     """Kills at every step of the first supervisor of a command, which is run once for that."""
     inject(folder, args, supervisor=Fault(calls=",".join(calls), when=1 << 15))
     wait_until_alone(folder)
-    (thread,) = _calls(folder / "trace" / "supervisor.0" / "calls").values()
-    return [Fault(calls=call, when=when) for call, when in thread]
+    return [Fault(calls=call, when=when) for call, when in _calls(folder / "trace" / "supervisor.0" / "calls")]
 
 
-def _calls(trace: Path) -> dict[str, list[tuple[str, int]]]:
-    """By thread what it called and for which time, in order.
+def _calls(trace: Path) -> list[tuple[str, int]]:
+    """What a process called and for which time, in order.
 
     Of opened files only those of the state; of waits only those for an attempt that has just been asked for.
     """
-    counts: dict[str, Counter[str]] = {}
+    counts = Counter[str]()
     before = ""
-    found: dict[str, list[tuple[str, int]]] = {}
+    found: list[tuple[str, int]] = []
     for line in trace.read_text(errors="replace").splitlines():
         match = _CALL.match(line)
         if match is None:
             continue
-        thread, call, rest = match[1] or "", match[2], match[3]
-        counts.setdefault(thread, Counter())[call] += 1
+        call, rest = match.groups()
+        counts[call] += 1
         if (call != "openat" or "/state/" in rest) and (call != "epoll_wait" or before == "sendto"):
-            found.setdefault(thread, []).append((call, counts[thread][call]))
+            found.append((call, counts[call]))
         before = call
     return found
 

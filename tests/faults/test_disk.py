@@ -179,10 +179,17 @@ def test_what_only_looks_says_that_it_can_not_read(tmp_path: Path, torture: Tort
     torture.report(f"failing reads of {args[0]}", tried, found)
 
 
+def masking(folder: Path) -> int:
+    """Which of its writes to a place in a file a run masks a secret with, as a trace of one shows."""
+    inject(a_saga(folder).folder, RUN, orchestrator=Fault(calls="pwrite64", when=1 << 15, main=True))
+    trace = (folder / "trace" / "orchestrator").read_text()
+    return trace[: trace.index("*" * 3)].count("pwrite64(")
+
+
 def test_what_could_not_be_masked_is_told(tmp_path: Path) -> None:
     built = a_saga(tmp_path / "saga")
-    second = Fault(calls="pwrite64", effect=BROKEN, when=2, main=True)  # the first is who holds the lock
-    done = inject(built.folder, RUN, orchestrator=second)
+    write = Fault(calls="pwrite64", effect=BROKEN, when=masking(tmp_path / "seen"), main=True)
+    done = inject(built.folder, RUN, orchestrator=write)
     assert done.code == 10
     assert "warning: t: a left stdout, in which secrets could not be masked" in done.stderr
     told_later = built.again("events", "t").chatty().exits(0).stdout

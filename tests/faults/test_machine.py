@@ -272,6 +272,6 @@ def test_a_database_older_than_its_evidence_repeats_nothing(tmp_path: Path, tort
 
     for story in torture.some(PAIRED, short=1):
         with places(tmp_path, story, most=9 if torture.long else 1) as queue:
-            rows = orchestrator_steps(first_reset(queue), story.args, main=("sendto",), database=("flock",))
+            rows = orchestrator_steps(first_reset(queue), story.args, ("sendto", "flock"))
             try_all(queue, torture.some([(row, then) for row in rows for then in (None, unfolded)], short=1), trial)
     torture.report("database put back from a backup", found.hits, found.faults())

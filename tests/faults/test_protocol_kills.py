@@ -14,7 +14,7 @@ import pytest
 from tests.cli.test_crash import script
 from tests.conftest import Torture
 from tests.faults.injection import Fault, needs_strace
-from tests.faults.steps import Found, Place, Story, first_reset, orchestrator_steps, places, try_all
+from tests.faults.steps import ORCHESTRATOR, Found, Place, Story, first_reset, orchestrator_steps, places, try_all
 from tests.harness import states
 
 SEED = ("run", "seed.yaml", "--id", "seed")
@@ -80,10 +80,9 @@ STORIES = (
 
 AGAIN = ("flock", "link", "sendto", "rename")
 MILESTONES = (*AGAIN, "epoll_wait", "rmdir")
-COMMITS = ("flock",)
 """The steps between which nothing changes for anybody else: locks (each commit is between two), claims, requests, the
-wait for an attempt, the fold; of the thread of the database only the locks. Only the chain is also killed between them,
-at SQLite's pages, notices, reads and lines of output. A second kill is at a lock, a claim, a request or the fold."""
+wait for an attempt, the fold. Only the chain is also killed between them, at SQLite's pages, notices, reads and lines of
+output. A second kill is at a lock, a claim, a request or the fold."""
 
 SHORT = "  - {id: a, action: echo do-a >> log, undo: echo undo-a >> log}\n"
 PAIRED = (
@@ -106,8 +105,7 @@ def test_killed_at_any_step_a_saga_goes_on_as_if_nothing_was(tmp_path: Path, tor
 
     for story in torture.some(STORIES, short=1):
         with places(tmp_path, story, most=9 if torture.long else 1) as queue:
-            calls = {} if story is CHAIN else {"main": MILESTONES, "database": COMMITS}
-            rows = orchestrator_steps(first_reset(queue), story.args, **calls)
+            rows = orchestrator_steps(first_reset(queue), story.args, ORCHESTRATOR if story is CHAIN else MILESTONES)
             try_all(queue, torture.some(rows, short=1), trial)
     torture.report("orchestrator killed at each step", found.hits, found.faults())
 
@@ -122,7 +120,7 @@ def test_killed_again_at_any_step_of_its_resume_it_goes_on_too(tmp_path: Path, t
         for when in count(1):
             place.reset()
             hit = place.killed(first, place.story.args).hit
-            second = Fault(calls=call, when=when, main=call not in COMMITS)
+            second = Fault(calls=call, when=when, main=True)
             again = hit and place.killed(second, place.story.then(place.look())).hit
             found.hits += hit + again
             found.compare(place, *place.end(), (first, second))
@@ -131,7 +129,7 @@ def test_killed_again_at_any_step_of_its_resume_it_goes_on_too(tmp_path: Path, t
 
     for story in torture.some(PAIRED, short=1):
         with places(tmp_path, story, most=9 if torture.long else 1) as queue:
-            rows = orchestrator_steps(first_reset(queue), story.args, main=MILESTONES, database=COMMITS)
+            rows = orchestrator_steps(first_reset(queue), story.args, MILESTONES)
             pairs = [(first, call) for first in rows for call in AGAIN]
             try_all(queue, torture.some(pairs, short=1), trial)
     torture.report("orchestrator killed at each step, and at each step of its resume", found.hits, found.faults())

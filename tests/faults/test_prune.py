@@ -19,7 +19,7 @@ from tests.faults.steps import Found, Place, Story, first_reset, orchestrator_st
 from tests.harness import TIMEOUT_S, Saga, copied
 
 PRUNE = ("prune", "--yes")
-MAIN = ("mkdir", "openat", "flock", "pwrite64", "unlink", "unlinkat", "rmdir", "write")
+STEPS = ("mkdir", "openat", "flock", "pwrite64", "fdatasync", "unlink", "unlinkat", "rmdir", "write")
 STORY = Story(name="what has ended", wanted="", state="paused", code=12, args=PRUNE, steps="""
   - {id: a, action: exit 1, on_failure: pause, undo: none}
 """, before=[("run", *which) for which in (
@@ -48,7 +48,7 @@ def test_killed_at_any_step_the_next_prune_ends_it_and_nothing_else_is_touched(t
             found.note("lost", (fault, folders(place.folder)))
 
     with places(tmp_path, STORY, most=9 if torture.long else 1) as queue:
-        rows = orchestrator_steps(first_reset(queue), PRUNE, main=MAIN)
+        rows = orchestrator_steps(first_reset(queue), PRUNE, STEPS)
         assert len(rows) > 30
         try_all(queue, torture.some(rows, short=1), trial)
     torture.report("prune killed at each step", found.hits, found.faults())

@@ -209,7 +209,7 @@ def hear(event, arguments):
 sys.addaudithook(hear)
 """
 LOADED = ("typer", "sagactl.cli.driving", "sagactl.definition.loading", "sagactl.definition.applying", "yaml", "anyio", "asyncio",
-          "sagactl.engine", "sagactl.execution.executor", "sagactl.journal.sqlite", "aiosqlite", "asyncio.base_events")
+          "sagactl.engine", "sagactl.execution.executor", "sagactl.journal.sqlite", "sqlite3", "asyncio.base_events")
 
 
 @pytest.mark.torture

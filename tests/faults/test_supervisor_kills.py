@@ -150,7 +150,7 @@ def test_orchestrator_and_supervisor_killed_at_any_two_steps(tmp_path: Path, tor
 
     with places(tmp_path, ASKS, most=9 if torture.long else 1) as queue:
         folder = first_reset(queue)
-        ours = orchestrator_steps(folder, ASKS.args, main=("sendto", "rename"), database=())
+        ours = orchestrator_steps(folder, ASKS.args, ("sendto", "rename"))
         theirs = supervisor_steps(first_reset(queue), ASKS.args, MILESTONES)
         try_all(queue, torture.some(list(product(ours, theirs)), short=1), trial)
     torture.report("orchestrator and supervisor killed at each pair of steps", found.hits, found.faults())
@@ -181,6 +181,6 @@ def test_a_container_killed_at_any_step_takes_all_with_it(tmp_path: Path, tortur
     for told in torture.some([ASKS, CHECKS], short=1):
         slow = replace(told, steps=told.steps.replace("action: echo", "action: sleep 0.1; echo"))
         with places(tmp_path, slow, most=9 if torture.long else 1) as queue:
-            rows = orchestrator_steps(first_reset(queue), slow.args, main=("recvfrom", "sendto", "link", "rename"))
+            rows = orchestrator_steps(first_reset(queue), slow.args, (*MILESTONES, "flock", "recvfrom", "unlink", "rename"))
             try_all(queue, torture.some(rows, short=1), trial)
     torture.report("container killed at each step", found.hits, found.faults())

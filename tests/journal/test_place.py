@@ -15,7 +15,6 @@ import pytest
 
 from sagactl.errors import StoreError
 from sagactl.journal import place
-from sagactl.journal.lock import WriteLock
 from sagactl.journal.reading import Reader, open_reader
 from tests.faults.injection import needs_strace
 from tests.harness import ROOT
@@ -188,9 +187,7 @@ def test_a_draft_that_a_crash_left_is_in_nobodys_way(tmp_path: Path) -> None:
 def test_a_database_that_another_process_has_just_made_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "sagas.db"
     write(path, [begun()])
-    lock = WriteLock(Path(f"{path}.d/write.lock"))
-    place.create(path, lock)
-    lock.close()
+    place.create(path)
     assert Reader(path).find("@last") == "order-1"
 
 
@@ -198,10 +195,9 @@ MAKES = """
 import sys
 from pathlib import Path
 from sagactl.journal import place
-from sagactl.journal.lock import WriteLock
 path = Path(sys.argv[1])
 place.prepare(path)
-place.create(path, WriteLock(Path(f"{path}.d/write.lock")))
+place.create(path)
 """
 
 

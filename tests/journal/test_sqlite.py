@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from sagactl.errors import StoreError
-from sagactl.journal.lock import WriteLock
+from sagactl.journal import place
+from sagactl.journal.lock import Patience, WriteLock
 from sagactl.journal.reading import Reader
-from sagactl.journal.sqlite import open_journal
+from sagactl.journal.sqlite import SqliteJournal, open_journal
 from tests.journal.making import begun, history, told, went_on, write
 from tests.world import ACTOR
 
@@ -43,11 +48,28 @@ def python(code: str, *arguments: object, **options: object) -> subprocess.Popen
 HOLD = """
 import sys
 from pathlib import Path
-from sagactl.journal.lock import WriteLock
-with WriteLock(Path(sys.argv[1])).held():
-    print("held", flush=True)
-    sys.stdin.read()
+from sagactl.journal.lock import Patience, WriteLock
+lock = WriteLock(Path(sys.argv[1]))
+assert lock.take(Patience(0))
+print("held", flush=True)
+sys.stdin.read()
 """
+
+
+@contextmanager
+def held(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process holds the lock of those who write to a database, until its stdin or the context ends."""
+    with python(HOLD, place.folder_of(path) / "write.lock") as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+
+
+async def tried() -> None:
+    """Until all that can has been done, and the loop has come to what was to be called soon."""
+    await anyio.wait_all_tasks_blocked()
+    await anyio.lowlevel.checkpoint()
+
 
 APPEND = """
 import sys
@@ -84,33 +106,30 @@ anyio.run(main)
 async def test_appends_that_wait_at_the_same_time_share_one_transaction(path: Path) -> None:
     async with open_journal(path) as journal:
         lock = WriteLock(Path(f"{path}.d/write.lock"))
-        async with anyio.create_task_group() as tasks:
-            with lock.held():
-                for n in range(100):
-                    tasks.start_soon(journal.append, *begun(f"order-{n}"))
-                await anyio.wait_all_tasks_blocked()
+        async with anyio.create_task_group() as tasks, lock.held():
+            for n in range(100):
+                tasks.start_soon(journal.append, *begun(f"order-{n}"))
+            await anyio.wait_all_tasks_blocked()
         lock.close()
         assert journal.commits == 1
     assert len(Reader(path).summaries().rows) == 100
 
 
 @pytest.mark.anyio
-async def test_a_caller_that_is_cancelled_does_not_break_the_others(path: Path) -> None:
+async def test_a_caller_that_is_cancelled_is_heard_all_the_same_and_does_not_break_the_others(path: Path) -> None:
     async with open_journal(path) as journal:
         lock = WriteLock(Path(f"{path}.d/write.lock"))
-        async with anyio.create_task_group() as others:
-            with lock.held():
-                async with anyio.create_task_group() as cancelled:
-                    for n in range(10):
-                        group = cancelled if n % 2 else others
-                        group.start_soon(journal.append, *begun(f"order-{n}"))
-                    await anyio.wait_all_tasks_blocked()
-                    cancelled.cancel_scope.cancel()
+        async with anyio.create_task_group() as others, lock.held(), anyio.create_task_group() as cancelled:
+            for n in range(10):
+                group = cancelled if n % 2 else others
+                group.start_soon(journal.append, *begun(f"order-{n}"))
+            await anyio.wait_all_tasks_blocked()
+            cancelled.cancel_scope.cancel()
         lock.close()
         await journal.append(*begun("later"))
     reader = Reader(path)
     assert all(reader.load(row.id).seq == 1 for row in reader.summaries().rows)
-    assert {f"order-{n}" for n in range(0, 10, 2)} | {"later"} <= {row.id for row in reader.summaries().rows}
+    assert {*(f"order-{n}" for n in range(10)), "later"} == {row.id for row in reader.summaries().rows}
 
 
 @pytest.mark.anyio
@@ -133,16 +152,84 @@ def test_a_finished_saga_of_five_steps_takes_at_most_4_kb(path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_lock_held_by_another_process_is_an_error_that_names_it(path: Path) -> None:
+    heard: list[str] = []
     async with open_journal(path, lock_wait_s=0.05) as journal:
-        with python(HOLD, f"{path}.d/write.lock") as holder:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == "held\n"
-            with pytest.raises(StoreError, match=f"process {holder.pid}") as caught:
-                await journal.append(*begun())
-            holder.communicate("")
-        assert caught.value.exit_code == 7
-        await journal.append(*begun())
+        for n in range(2):  # it waits as long the second time
+            with held(path) as holder:
+                asyncio.get_running_loop().call_later(0.01, heard.append, "meanwhile")
+                with pytest.raises(StoreError, match=f"process {holder.pid}") as caught:
+                    await journal.append(*begun(f"order-{n}"))
+                assert heard == ["meanwhile"] * (n + 1)
+            assert caught.value.exit_code == 7
+            await journal.append(*begun(f"order-{n}"))
+    assert {row.id for row in Reader(path).summaries().rows} == {"order-0", "order-1"}
+
+
+@pytest.mark.anyio
+async def test_what_is_on_the_loop_goes_on_while_another_process_holds_the_lock(path: Path) -> None:
+    async with open_journal(path, lock_wait_s=10) as journal:
+        with held(path) as holder:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(journal.append, *begun())
+                await tried()
+                assert not Reader(path).summaries().rows
+                holder.communicate("")
     assert Reader(path).load("order-1").seq == 1
+
+
+@pytest.mark.anyio
+async def test_what_a_cancelled_caller_left_is_written_before_the_database_is_closed(path: Path) -> None:
+    place.prepare(path)
+    place.create(path)
+    with held(path) as holder:
+        async with open_journal(path, lock_wait_s=10) as journal, anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.append, *begun())
+            await tried()
+            tasks.cancel_scope.cancel()
+            asyncio.get_running_loop().call_later(0.01, holder.communicate, "")
+    assert Reader(path).load("order-1").seq == 1
+
+
+@pytest.mark.anyio
+async def test_closing_ends_though_what_a_cancelled_caller_left_can_not_be_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sagactl.journal.sqlite.SHUT_WAIT_S", 0.01)
+    place.prepare(path)
+    place.create(path)
+    with held(path):
+        async with open_journal(path, lock_wait_s=0.05) as journal, anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.append, *begun())
+            await tried()
+            tasks.cancel_scope.cancel()
+        assert journal._next is None
+    assert not Reader(path).summaries().rows
+
+
+@pytest.mark.anyio
+async def test_closing_that_is_itself_cancelled_leaves_nothing_on_the_loop(path: Path) -> None:
+    """As at a second Ctrl-C, when asyncio ends all tasks, and no shield keeps it from that."""
+    journals: list[SqliteJournal] = []
+
+    async def use() -> None:
+        async with open_journal(path) as journal:
+            journals.append(journal)
+            await journal.append(*begun())
+
+    place.prepare(path)
+    place.create(path)
+    with held(path):
+        using = asyncio.ensure_future(use())
+        for _ in range(2):
+            await tried()
+            assert not using.done()
+            using.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await using
+        (journal,) = journals
+        assert journal._next is not None
+        assert journal._next.cancelled()
+    assert not Reader(path).summaries().rows
 
 
 def test_two_processes_that_append_at_the_same_time_lose_nothing(path: Path) -> None:
@@ -178,7 +265,7 @@ def test_a_write_that_fails_for_want_of_room_leaves_nothing_behind_and_a_later_o
 async def test_a_full_database_fails_the_append_that_needs_room_and_keeps_the_others(path: Path) -> None:
     async with open_journal(path) as journal:
         await journal.append(*begun("before"))
-        await journal._connection.execute("PRAGMA max_page_count = 20")
+        journal._connection.execute("PRAGMA max_page_count = 20")
         with pytest.raises(StoreError, match="the disk is full"):
             await journal.append(*begun("large", params={"x": os.urandom(200_000).hex()}))
         await journal.append(*begun("after"))
@@ -187,13 +274,52 @@ async def test_a_full_database_fails_the_append_that_needs_room_and_keeps_the_ot
 
 @pytest.mark.anyio
 async def test_a_database_that_another_program_keeps_locked_is_an_error_that_says_so(path: Path) -> None:
-    async with open_journal(path, busy_s=0.01) as journal:
+    heard: list[str] = []
+    async with open_journal(path, busy_s=0.05) as journal:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
+            asyncio.get_running_loop().call_later(0.01, heard.append, "meanwhile")
             with pytest.raises(StoreError, match=f"{path}: another program keeps it locked"):
                 await journal.append(*begun())
+            assert heard == ["meanwhile"]
             other.execute("ROLLBACK")
         await journal.append(*begun())
+
+
+@pytest.mark.anyio
+async def test_what_is_on_the_loop_goes_on_while_another_program_keeps_the_database_locked(path: Path) -> None:
+    async with open_journal(path, busy_s=10) as journal:
+        lock = WriteLock(place.folder_of(path) / "write.lock")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began_s = time.monotonic()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(journal.append, *begun())
+                await tried()
+                assert time.monotonic() - began_s < 10
+                assert lock.take(Patience(0)), "other processes wait for that program, not for us"
+                lock.release()
+                other.execute("ROLLBACK")
+        lock.close()
+    assert Reader(path).load("order-1").seq == 1
+
+
+@pytest.mark.anyio
+async def test_opening_waits_for_a_program_that_has_the_database_for_itself(path: Path) -> None:
+    async def use() -> None:
+        async with open_journal(path, busy_s=10) as journal:
+            await journal.append(*begun())
+
+    place.prepare(path)
+    place.create(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(use)
+            await tried()
+            other.close()
+    assert Reader(path).load("order-1").seq == 1
 
 
 def test_a_process_that_is_killed_in_mid_work_leaves_every_append_whole(path: Path) -> None:
