@@ -101,16 +101,27 @@ steps:
 
 
 def test_something_else_in_the_place_of_a_record_leaves_the_attempt_in_doubt(tmp_path: Path) -> None:
+    """For a resume: an orchestrator that lives is told of the outcome, and reads no record."""
     rows = {
         "text": 'echo x > "$own.record"', "empty": ': > "$own.record"', "link": 'rm "$own.record"; ln -s "$PWD/log" "$own.record"',
         "folder": 'rm "$own.record"; mkdir "$own.record"', "fifo": 'rm "$own.record"; mkfifo "$own.record"',
     }
     built = saga(tmp_path, "steps:\n" + "".join(
         f"  - id: {name}\n    needs: []\n    on_interrupt: undo\n    undo: echo undo {name} >> log\n"
-        f"    action: |\n      echo {name} >> log\n      {OWN}\n      {damage}\n" for name, damage in rows.items()))
-    built.run().stdout("t compensated\n").chatty().exits(10)
+        f"    action: |\n      echo {name} >> log\n      {OWN}\n      {damage}\n"
+        "      until test -e dead; do sleep 0.05; done\n" for name, damage in rows.items()) + f"""
+  - id: killer
+    needs: []
+    undo: none
+    action: |
+      until test "$(wc -l < log)" = {len(rows)}; do sleep 0.05; done
+      {KILL_ORCHESTRATOR}
+      touch dead
+""")
+    dies(built)
+    built.again("resume", "t").stdout("t compensated\n").chatty().exits(10)
     assert sorted((tmp_path / "log").read_text().splitlines()) == sorted([*rows, *(f"undo {name}" for name in rows)])
-    for step in built.inspect()["steps"]:
+    for step in built.inspect()["steps"][:-1]:
         action, undo = step["attempts"]
         assert (action["how"], action["outcome"], undo["outcome"]) == ("lost", "in_doubt", "succeeded"), step["id"]
         assert "its record is damaged" in action["message"]
@@ -119,9 +130,21 @@ def test_something_else_in_the_place_of_a_record_leaves_the_attempt_in_doubt(tmp
 def test_evidence_that_its_command_made_unreadable_is_named_and_read_once_it_can_be(tmp_path: Path) -> None:
     if os.getuid() == 0 and not shutil.which("setpriv"):
         pytest.skip("no mode binds root, and there is no setpriv to change that")
-    built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo a >> log; chmod 0 $SAGA_OUTPUT_DIR $SAGA_OUTPUT_DIR.record', undo: none}\n")
-    for args in (("run", "saga.yaml", "--id", "t"), ("resume", "t")):
-        command = (*(BOUND_BY_MODES if os.getuid() == 0 else ()), *SAGACTL, *args)
+    built = saga(tmp_path, f"""
+steps:
+  - id: a
+    action: |
+      {KILL_ORCHESTRATOR}
+      echo a >> log
+      chmod 0 "$SAGA_OUTPUT_DIR" "$SAGA_OUTPUT_DIR.record"
+      touch done
+    undo: none
+""")
+    dies(built)
+    while not (tmp_path / "done").exists():
+        pass
+    command = (*(BOUND_BY_MODES if os.getuid() == 0 else ()), *SAGACTL, "resume", "t")
+    for _ in range(2):
         done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), timeout=30, check=False,
                               capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (7, "")
