@@ -5,7 +5,8 @@
     <db>.d/<saga token>/<step no>.<phase>.<n>/      an attempt: what it leaves in $SAGA_OUTPUT_DIR, which this is
     <db>.d/<saga token>/<step no>.<phase>.<n>.*     its record, stdout, stderr, stop
 
-Folders are 0700 and files 0600. All names are made here and in `record`, from numbers and random tokens; never from a user's text.
+Folders are 0700 and files 0600. All names are made here and in `record`, from numbers and random tokens; never from a
+user's text.
 """
 
 from __future__ import annotations

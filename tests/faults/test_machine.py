@@ -144,7 +144,7 @@ def test_an_attempt_whose_evidence_is_gone_is_not_run_again(tmp_path: Path, tort
 
 @pytest.mark.torture
 def test_evidence_that_goes_while_the_command_runs_repeats_nothing(tmp_path: Path, torture: Torture) -> None:
-    """Its supervisor puts the record back, and the run goes on. Where all evidence has gone nobody knows: in doubt."""
+    """Its supervisor puts the record back, and tells the outcome: the run goes on."""
     rows = torture.some(list(GONE), short=1)
     for what in rows:
         folder = tmp_path / what
@@ -161,9 +161,7 @@ steps:
         GONE[what](folder)
         (folder / "go").write_text("go\n")
         process.communicate(timeout=30)
-        assert process.returncode == (11 if what == "all" else 0)
-        if what == "all":
-            leads_out(built, "landed")
+        assert process.returncode == 0
         assert (folder / "log").read_text() == "a\nb\n"
     torture.report("evidence deleted under a live run", len(rows), {})
 
