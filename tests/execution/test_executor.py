@@ -269,6 +269,7 @@ def test_a_request_that_outlived_its_saga_is_not_run(lab: Lab) -> None:
 
     anyio.run(late)
     assert not (lab.folder / "ran").exists()
+    assert os.listdir(lab.evidence.saga_folder(lab.token)) == [FOLDED]
 
 
 def test_outputs_have_limits_and_are_text(lab: Lab) -> None:

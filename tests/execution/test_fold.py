@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from itertools import count
 
 import pytest
 
+from sagactl.execution import processes
 from sagactl.execution.evidence import FOLDED
+from sagactl.execution.invocation import invocation
+from sagactl.execution.orphans import running_steps
 from tests.execution.conftest import Lab
 from tests.faults.injection import Fault, needs_strace
 from tests.harness import ROOT
@@ -102,6 +107,39 @@ def test_killed_at_each_removal_an_attempt_has_no_folder_where_it_has_no_record(
         if done.returncode == 0:
             break
     assert when > times
+
+
+ASKED = """
+import json, os, socket, sys
+from sagactl.execution.supervisor import Supervisor
+ends = socket.socketpair()
+supervisor = Supervisor(ends[0])
+supervisor.start(json.loads(sys.argv[1]))
+for attempt in supervisor.attempts.values():
+    os.waitpid(attempt.pid, 0)
+"""
+
+
+@needs_strace
+@pytest.mark.parametrize("remove", ["fold", "clear"])
+def test_what_goes_while_a_supervisor_is_about_to_claim_it_is_not_run(lab: Lab, remove: str) -> None:
+    """It has seen the folder, and is stopped. Somebody claims the attempt for nobody, and its evidence goes."""
+    job, trace = lab.job("touch ran"), lab.folder / "trace"
+    attempt = lab.attempt_folder(job)
+    who = {"id": f"{lab.token}.{NAME}", "boot": processes.boot_id(), "umask": 0o022, "kept": []}
+    seen = Fault(calls="?stat,?newfstatat,?statx", when=1, effect="signal=STOP", paths=(attempt,)).options()
+    command = ["strace", "-f", "-o", str(trace), *seen, sys.executable, "-c", ASKED,
+               json.dumps({**invocation(job, str(attempt), str(attempt)), **who})]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}) as traced:
+        while "--- stopped by SIGSTOP ---" not in (text := trace.read_text() if trace.exists() else ""):
+            assert traced.poll() is None
+        try:
+            assert running_steps(lab.evidence, job.saga) == []
+            getattr(lab.evidence, remove)(lab.token)
+        finally:
+            os.kill(int(text.split()[0]), signal.SIGCONT)
+    assert traced.returncode == 0
+    assert not (lab.folder / "ran").exists()
 
 
 def names(lab: Lab) -> set[str]:

@@ -89,7 +89,7 @@ OTHERS = [
     orchestrator("pread64", BROKEN, 25, step=2),
     supervisor("openat", BROKEN, 250, step=5),
     supervisor("openat", "error=EMFILE", 250, step=5),
-    supervisor("?link,?mkdir", FULL, 10),
+    supervisor("?link", FULL, 10),
     supervisor("?unlink", READ_ONLY, 6),
     supervisor("flock", "error=ENOLCK", 10),
 ]
@@ -207,9 +207,9 @@ def test_an_outcome_that_can_not_be_written_is_told_and_kept(tmp_path: Path) -> 
     built.again("resume", "t").chatty().file_after("log", "a\n").exits(0)
 
 
-def test_files_for_the_output_that_can_not_be_made_are_no_fault_of_the_command(tmp_path: Path) -> None:
+def test_a_file_for_the_input_that_can_not_be_made_is_no_fault_of_the_command(tmp_path: Path) -> None:
     built = saga(tmp_path, "steps:\n  - {id: a, action: {run: cat >> log, stdin: a}, undo: none}\n")
-    done = inject(tmp_path, RUN, supervisor=Fault(calls="?mkdir", effect=READ_ONLY, when=1, onwards=True))
+    done = inject(tmp_path, RUN, supervisor=Fault(calls="?unlink", effect=READ_ONLY, when=1, onwards=True))
     assert done.code == 7, done.stderr
     assert "Read-only file system" in done.stderr
     built.again("resume", "t").chatty().file_after("log", "a").exits(0)

@@ -131,6 +131,31 @@ def test_evidence_that_its_command_made_unreadable_is_named_and_read_once_it_can
     built.again("resume", "t").stdout("t completed\n").chatty().file_after("log", "a\n").exits(0)
 
 
+@pytest.mark.parametrize(("plant", "code", "said"), [
+    ('ln -s "$PWD/precious" "$next.stdout"', 0, "its output can't be captured: File exists, again"),
+    ('ln "$PWD/precious" "$next.stderr"', 0, "its output can't be captured: File exists, again"),
+    ('mkfifo "$next.stdin"', 0, "its output can't be captured: File exists, again"),
+    ('ln "$PWD/precious" "$next"', 7, "1.action.1: File exists"),
+    ('ln -s "$PWD/precious" "$next.record"', 11, "1.action.1.record is no regular file"),
+    ('mkdir "$next.record"', 11, "1.action.1.record is no regular file"),
+])
+def test_nothing_runs_into_what_a_command_plants_in_the_place_of_a_later_one(
+    tmp_path: Path, plant: str, code: int, said: str,
+) -> None:
+    built = saga(tmp_path, f"""
+steps:
+  - {{id: a, action: 'next=$(dirname "$SAGA_OUTPUT_DIR")/1.action.1; {plant}', undo: none}}
+  - {{id: b, action: {{run: cat >> log, stdin: b}}, undo: none, on_interrupt: escalate}}
+""").file("precious", "precious")
+    done = built.run().chatty().file_after("log", None if code else "b").file_after("precious", "precious").exits(code)
+    assert said in done.stderr
+    if code == 0:
+        assert sorted(path.name for path in next(tmp_path.rglob("folded")).parent.iterdir()) == ["folded", "lock"]
+    if code == 7:
+        next(tmp_path.rglob("1.action.1")).unlink()
+        built.again("resume", "t").chatty().file_after("log", "b").exits(0)
+
+
 def test_a_word_to_stop_that_is_none_of_ours_is_passed_over(tmp_path: Path) -> None:
     """The supervisor looks for it once its orchestrator is gone."""
     rows = ('mkfifo "$own.stop"', r'printf \\377 > "$own.stop"', 'echo nonsense > "$own.stop"', 'ln -s /dev/zero "$own.stop"')
