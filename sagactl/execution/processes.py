@@ -45,6 +45,19 @@ def start_ticks(pid: int) -> int | None:
     return stat[1] if stat else None
 
 
+def now_ticks() -> int:
+    """The time in which `start_ticks` tells; 0 without /proc."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // (1_000_000_000 // os.sysconf("SC_CLK_TCK")) if PROC else 0
+
+
+def child_ticks(pid: int, since_ticks: int) -> int | None:
+    """`start_ticks` of a child that was started after `since_ticks`.
+
+    Within the tick in which it was started that is known without a look, which would wait until it has been loaded.
+    """
+    return since_ticks if now_ticks() == since_ticks else start_ticks(pid)
+
+
 def lived_s(ticks: int) -> float:
     """For how long a process has lived that started then, whatever was done to the clock meanwhile. Needs /proc."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

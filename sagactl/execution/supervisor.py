@@ -159,6 +159,7 @@ class Supervisor:
             attempt.outcome = {"how": "never_started"}
             self.finish(attempt)
             return
+        since_ticks = processes.now_ticks()
         try:
             attempt.pid = spawn(request)
         except (OSError, ValueError) as error:
@@ -173,7 +174,7 @@ class Supervisor:
             return
         attempt.at_s = time.monotonic() + request["timeout_s"]
         try:
-            attempt.since_ticks = processes.start_ticks(attempt.pid)
+            attempt.since_ticks = processes.child_ticks(attempt.pid, since_ticks)
             attempt.started = {"pid": attempt.pid, "ticks": attempt.since_ticks, "at": time.time()}
             record.write_slot(descriptor, record.STARTED, attempt.started)
         except OSError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sagactl.execution import processes
 from sagactl.execution.children import EvidenceError, end_of, reap, spawn
 
 
@@ -64,3 +66,17 @@ def test_they_are_after_a_command_that_can_not_start(
         spawn(request_ | changes)
     assert (raised.value.filename, isinstance(raised.value, EvidenceError)) == (named, False)
     assert ours_again()
+
+
+@pytest.mark.skipif(not processes.PROC, reason="no /proc")
+def test_when_a_child_started_is_known_to_the_tick_without_a_look(request_: dict[str, Any]) -> None:
+    at_once = 0
+    for n in range(50):
+        since = processes.now_ticks()
+        pid = spawn(request_ | {"argv": ["sleep", "60"], "folder": f"{request_['folder']}{n}"})
+        at_once += processes.now_ticks() == since
+        told = processes.child_ticks(pid, since)
+        assert told == processes.start_ticks(pid)
+        os.kill(pid, signal.SIGKILL)
+        reap(pid)
+    assert at_once
