@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Iterable
@@ -12,6 +13,9 @@ from sagactl.execution import record
 
 _RESET: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 """What Python ignores and a command must not inherit so."""
+
+TOO_BUSY: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
+"""What the system says where it has no room for a command just now."""
 
 _OUTPUT: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -37,6 +41,16 @@ def spawn(request: dict[str, Any]) -> int:
     finally:
         for descriptor in opened:
             os.close(descriptor)
+
+
+def not_started(error: OSError | ValueError, cwd: str) -> dict[str, Any]:
+    """The outcome of a command that `spawn` could not start in the folder `cwd`."""
+    number = error.errno if isinstance(error, OSError) else errno.EINVAL
+    if isinstance(error, EvidenceError):
+        message = f"its output can't be captured: {os.strerror(number or 0)}"
+        return {"how": "busy", "errno": number, "cwd": False, "message": message}
+    in_cwd = isinstance(error, OSError) and error.filename == cwd
+    return {"how": "busy" if number in TOO_BUSY else "not_started", "errno": number, "cwd": in_cwd}
 
 
 def _started(request: dict[str, Any], streams: Iterable[tuple[int, int | None]]) -> int:

@@ -22,10 +22,10 @@ from sagactl.core.saga import Saga
 from sagactl.errors import StoreError
 from sagactl.execution import capture, processes, record
 from sagactl.execution.channel import Notice, Supervisor, Supervisors
+from sagactl.execution.children import TOO_BUSY
 from sagactl.execution.evidence import Evidence, masks, tail
 from sagactl.execution.invocation import attempt_id, attempt_name, invocation
 from sagactl.execution.orphans import claim_for_nobody
-from sagactl.execution.supervisor import TOO_BUSY
 from sagactl.model import Phase
 from sagactl.ports import Job, Look
 from sagactl.template import MissingValueError

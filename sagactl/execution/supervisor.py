@@ -11,7 +11,6 @@ On the socket both ways: a length of four bytes, big-endian, then JSON.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -28,7 +27,7 @@ if __name__ == "__main__":
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from sagactl.execution import processes, record
-from sagactl.execution.children import EvidenceError, end_of, end_signals, reap, spawn
+from sagactl.execution.children import end_of, end_signals, not_started, reap, spawn
 
 ATTEMPTS_MAX: Final = 32
 """Attempts in one supervisor's hand: bounds descriptors, and what is lost with it."""
@@ -39,7 +38,6 @@ WRITE_TRIES_UNTOLD: Final = 6
 """After so many the orchestrator is told that an outcome can't be written; the supervisor goes on trying."""
 
 LOOK_RETRY_S: Final = 0.1
-TOO_BUSY: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
 
 
 class Attempt:
@@ -163,13 +161,7 @@ class Supervisor:
         try:
             attempt.pid = spawn(request)
         except (OSError, ValueError) as error:
-            number = error.errno if isinstance(error, OSError) else errno.EINVAL
-            ours = isinstance(error, EvidenceError)
-            how = "busy" if number in TOO_BUSY or ours else "not_started"
-            in_cwd = isinstance(error, OSError) and error.filename == request["cwd"]
-            attempt.outcome = {"how": how, "errno": number, "cwd": in_cwd}
-            if ours:
-                attempt.outcome["message"] = f"its output can't be captured: {os.strerror(number or 0)}"
+            attempt.outcome = not_started(error, request["cwd"])
             self.finish(attempt)
             return
         attempt.at_s = time.monotonic() + request["timeout_s"]
