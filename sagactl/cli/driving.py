@@ -103,11 +103,13 @@ class _Ends:
 
     def taking(self, turns: Iterable[wiring.Turn | None]) -> Iterator[wiring.Turn]:
         for turn in turns:
-            self.taken += 1
             if turn is not None:
                 yield turn
+            else:
+                self.taken += 1
 
     def on_end(self, _: wiring.Turn, ended: Saga | SagactlError) -> None:
+        self.taken += 1  # not before: after a signal a turn that was made is left alone
         if isinstance(ended, SagactlError):
             if not (self._leave_out_held and isinstance(ended, LockedError)):
                 self.codes.add(complain(ended))

@@ -203,6 +203,32 @@ def test_a_resume_that_waits_for_an_earlier_runs_action_can_end_it(tmp_path: Pat
     assert not (tmp_path / "log").exists()
 
 
+def test_ctrl_c_before_anything_is_begun_is_told_in_the_exit_code(tmp_path: Path) -> None:
+    """While it waits for another process that writes to the database, say."""
+    built = saga(tmp_path, "steps: [{id: a, action: echo a >> log, undo: none}]\n")
+    folder = tmp_path / "state/sagactl/sagas.db.d"
+    folder.mkdir(mode=0o700, parents=True)
+    with (folder / "write.lock").open("x") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = built.start("run", "saga.yaml")
+        while str(folder / "write.lock") not in opened_by(process.pid):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert "stopping" in process.stderr.readline()
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert not (tmp_path / "log").exists()
+
+
+def opened_by(pid: int) -> set[str]:
+    found = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(Path(f"/proc/{pid}/fd/{name}").readlink()))
+    return found
+
+
 def test_a_fourth_ctrl_c_leaves_what_cannot_be_ended_and_a_resume_finds_it(tmp_path: Path) -> None:
     """The command stops its own supervisor, which then hears nothing."""
     built = saga(tmp_path, "steps:\n  - {id: a, action: 'echo $PPID > pid; kill -STOP $PPID; echo > ready; cat go', undo: none}\n")
