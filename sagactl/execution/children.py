@@ -32,6 +32,7 @@ def spawn(request: dict[str, Any]) -> int:
     opened: list[int] = []
     try:
         try:
+            record.open_folder(request["folder"])  # fails where it was folded away or pruned meanwhile
             stdin = _stdin(request["folder"], request["stdin"], opened)
             opened.append(os.open(record.path_of(request["folder"], record.STDOUT), _OUTPUT, 0o600))
             opened.append(os.open(record.path_of(request["folder"], record.STDERR), _OUTPUT, 0o600))
@@ -57,8 +58,8 @@ def _started(request: dict[str, Any], streams: Iterable[tuple[int, int | None]])
     """The pid of a command with these descriptors, a None left as it is.
 
     posix_spawn costs half of what subprocess does, which asks for nothing here that it lacks: folder and umask are
-    inherited, so this process, of one thread, has them meanwhile; and so is the PATH that finds the command. All
-    other descriptors of ours are close-on-exec.
+    inherited, so this process, of one thread, has them meanwhile; and the PATH that finds the command until the next
+    one. All other descriptors of ours are close-on-exec.
     """
     os.environ["PATH"] = request["env"].get("PATH", os.defpath)
     os.chdir(request["cwd"])

@@ -1,7 +1,7 @@
 """The orchestrator's side of running attempts: asks supervisors, and reads from the evidence what became of them.
 
-`ending` and `recover` give an Ending however the attempt ended, whoever ran it. The table of crash.md is `recover`: an
-attempt is run again only if nobody can ever have run it.
+What `start` and `recover` give is an Ending however the attempt ended, whoever ran it. The table of crash.md is
+`recover`: an attempt is run again only if nobody can ever have run it.
 """
 
 from __future__ import annotations
@@ -50,11 +50,14 @@ class SupervisedExecutor:
         self._told: defaultdict[str, list[tuple[Attempt, Supervisor]]] = defaultdict(list)
 
     def expect(self, saga: Saga, attempt: Attempt) -> None:
-        """Make the folder of an attempt before its intent is durable: one that is missing afterwards was deleted."""
+        """Make the folder of an attempt before its intent is durable: one that is missing afterwards was deleted.
+
+        None for an attempt that was folded away: nothing may run there again.
+        """
         path = self._path(saga, attempt)
         try:
-            if not os.path.isdir(path):
-                os.makedirs(path, mode=0o700)
+            if attempt_name(saga, attempt) not in self._known(saga) and not os.path.isdir(path):
+                record.make_folder(path)
         except OSError as error:
             raise StoreError(f"can't make {path}: {error.strerror}") from error
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,8 +23,8 @@ from sagactl.execution.invocation import attempt_id, attempt_name
 def claim_for_nobody(attempt: str, identity: str, boot: str) -> None:
     """Claim an attempt of this boot if nobody has, so that nobody ever can; its outcome is there at once.
 
-    Its folder was there before its intent was durable, and what it prints and leaves in there comes after the claim:
-    where they say otherwise, evidence was deleted, and the attempt is lost instead of never started.
+    Its folder was there before its intent was durable, and was opened after the claim, as its streams were made: where
+    they say otherwise, evidence was deleted, and the attempt is lost instead of never started.
 
     Raises:
         StoreError: the claim can't be written, or it can't be looked whether anything of the attempt is alive.
@@ -44,8 +45,12 @@ def claim_for_nobody(attempt: str, identity: str, boot: str) -> None:
 
 
 def _was_claimed(attempt: str) -> bool:
-    """Whether its folder is gone, or there is something of it that comes after a claim."""
-    if not os.path.isdir(attempt) or os.listdir(attempt):
+    """Whether its folder is gone, or says that it was claimed, or there is something of it that comes after a claim."""
+    try:
+        mode = os.lstat(attempt).st_mode
+        if not stat.S_ISDIR(mode) or mode & 0o777 != record.UNCLAIMED:
+            return True
+    except FileNotFoundError:
         return True
     return any(os.path.lexists(record.path_of(attempt, name)) for name in record.STREAMS)
 

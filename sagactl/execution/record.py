@@ -32,6 +32,10 @@ LOCK_RETRY_S: Final = 0.2
 NO_FILE: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ESPIPE, errno.ENXIO})
 """What opening and reading say where a command has put something else in a record's place."""
 
+UNCLAIMED: Final = 0o500
+"""The mode of an attempt's folder until it is claimed."""
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _HEAD: Final = 9
@@ -63,6 +67,23 @@ def path_of(attempt: str, name: str) -> str:
     To make a file in a folder that is in use costs a fiftieth of what it does in one that was just made.
     """
     return f"{attempt}.{name}"
+
+
+def make_folder(attempt: str) -> None:
+    """Make the folder of an attempt, so that it says that nobody has claimed it. Raises OSError."""
+    os.makedirs(attempt, UNCLAIMED)
+
+
+def open_folder(attempt: str) -> None:
+    """Say in the folder of an attempt that it was claimed, which lets its command write there.
+
+    Files may go and their folder stay. Raises OSError: there is no such folder any more, or it can't be opened now.
+    """
+    descriptor = os.open(attempt, _FOLDER)
+    try:
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def claim(attempt: str, slot: dict[str, Any], outcome: dict[str, Any] | None = None) -> int:

@@ -153,10 +153,6 @@ class Supervisor:
             return
         attempt = Attempt(request, own, descriptor)
         self.attempts[attempt.id] = attempt
-        if not os.path.isdir(request["folder"]):  # folded away or pruned meanwhile: it goes before its record does
-            attempt.outcome = {"how": "never_started"}
-            self.finish(attempt)
-            return
         since_ticks = processes.now_ticks()
         try:
             attempt.pid = spawn(request)
@@ -165,9 +161,9 @@ class Supervisor:
             self.finish(attempt)
             return
         attempt.at_s = time.monotonic() + request["timeout_s"]
+        attempt.started = {"pid": attempt.pid, "at": time.time()}
         try:
-            attempt.since_ticks = processes.child_ticks(attempt.pid, since_ticks)
-            attempt.started = {"pid": attempt.pid, "ticks": attempt.since_ticks, "at": time.time()}
+            attempt.since_ticks = attempt.started["ticks"] = processes.child_ticks(attempt.pid, since_ticks)
             record.write_slot(descriptor, record.STARTED, attempt.started)
         except OSError:
             pass  # the slot only helps whoever comes after a crash of this process; the command runs

@@ -16,6 +16,7 @@ from sagactl.core.decide import Record, decide
 from sagactl.core.events import ActionStarted
 from sagactl.core.parts import Attempt, Ending
 from sagactl.core.saga import evolve, replay
+from sagactl.execution import record
 from sagactl.execution.channel import Supervisors
 from sagactl.execution.evidence import Evidence
 from sagactl.execution.executor import SupervisedExecutor
@@ -61,7 +62,8 @@ class Lab:
         assert isinstance(effect.event, ActionStarted)
         job = Job(saga=evolve(saga, effect.event), attempt=effect.event.attempt, command=action,
                   env={"PATH": os.environ["PATH"]}, outputs=outputs or {}, secrets=secrets or {})
-        self.attempt_folder(job).mkdir(parents=True, exist_ok=True)
+        if not self.attempt_folder(job).exists():
+            record.make_folder(str(self.attempt_folder(job)))
         return job
 
     def run(self, work: Callable[[SupervisedExecutor], Any]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sagactl.execution import processes
+from sagactl.execution import processes, record
 from sagactl.execution.children import EvidenceError, end_of, reap, spawn
 
 
@@ -21,6 +21,7 @@ def request_(tmp_path: Path) -> Iterator[dict[str, Any]]:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/tell").write_text("#!/bin/sh\npwd; umask; echo $0\n")
     (tmp_path / "bin/tell").chmod(0o755)
+    record.make_folder(str(tmp_path / "attempt"))
     folder, path, ours = Path.cwd(), os.environ["PATH"], os.umask(0o077)
     yield {"folder": str(tmp_path / "attempt"), "argv": ["tell"], "stdin": "", "cwd": str(tmp_path / "at"),
            "env": {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, "umask": 0o027}
@@ -72,8 +73,10 @@ def test_they_are_after_a_command_that_can_not_start(
 def test_when_a_child_started_is_known_to_the_tick_without_a_look(request_: dict[str, Any]) -> None:
     at_once = 0
     for n in range(50):
+        folder = f"{request_['folder']}{n}"
+        record.make_folder(folder)
         since = processes.now_ticks()
-        pid = spawn(request_ | {"argv": ["sleep", "60"], "folder": f"{request_['folder']}{n}"})
+        pid = spawn(request_ | {"argv": ["sleep", "60"], "folder": folder})
         at_once += processes.now_ticks() == since
         told = processes.child_ticks(pid, since)
         assert told == processes.start_ticks(pid)

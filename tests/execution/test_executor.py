@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import anyio
+import pytest
 
 from sagactl.core.parts import How
 from sagactl.execution import processes, record
@@ -15,6 +16,7 @@ from sagactl.execution.evidence import FOLDED
 from sagactl.execution.executor import SupervisedExecutor
 from sagactl.execution.invocation import invocation
 from sagactl.execution.orphans import running_steps
+from sagactl.execution.survey import has_ended
 from sagactl.model import Argv, Output
 from sagactl.ports import Job
 from tests.execution.conftest import Lab, ended
@@ -188,6 +190,33 @@ def test_folded_evidence_is_never_run_again(lab: Lab) -> None:
     assert lab.start(job).exit_status == 2
     assert (lab.folder / "log").read_text() == "x\n"
     lab.run(lambda executor: executor.fold(job.saga, {}))
+
+
+def test_no_place_is_made_again_for_an_attempt_that_was_folded(lab: Lab) -> None:
+    """As after a database was put back: a supervisor that was stopped since then would run it there."""
+    job = lab.job("exit 2")
+    lab.start(job)
+    lab.run(lambda executor: executor.fold(job.saga, {}))
+
+    async def expect(executor: SupervisedExecutor) -> None:
+        executor.expect(job.saga, job.attempt)
+
+    lab.run(expect)
+    assert os.listdir(lab.evidence.saga_folder(lab.token)) == [FOLDED]
+
+
+@pytest.mark.parametrize(("more", "ended"), [({}, True), ({"left": [1]}, False)])
+def test_an_attempt_has_ended_once_its_outcome_says_so_and_names_nothing_left(
+    lab: Lab, more: dict[str, object], ended: bool,  # noqa: FBT001
+) -> None:
+    folder = lab.evidence.saga_folder(lab.token)
+    folder.mkdir(parents=True)
+    assert not has_ended(folder, "0.action.1")
+    descriptor = claimed(lab)
+    assert not has_ended(folder, "0.action.1")
+    record.write_slot(descriptor, record.OUTCOME, {"how": "timed_out", "at": 1.0, **more})
+    os.close(descriptor)
+    assert has_ended(folder, "0.action.1") is ended
 
 
 def test_an_attempt_that_is_stopped_before_it_was_asked_for_does_not_start(lab: Lab) -> None:
