@@ -65,7 +65,7 @@ class Signals:
 
         Once it was asked to stop the process is about to end: then further signals only count, up to LEAVE.
 
-        A signal goes straight to the loop: asyncio's own way is a byte in a pipe, which thousands of sagas keep full.
+        A signal goes straight to the loop: asyncio's own way is a byte in a pipe, which may be full.
         """
         heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
         if not heard:

@@ -84,7 +84,9 @@ def mask(attempt: str, secrets: Iterable[str]) -> tuple[str, ...]:
     failed: list[str] = []
     saga, name = os.path.split(attempt)
     if texts:
-        _mask_folder(saga, None, texts, failed, (name, *(record.path_of(name, stream) for stream in record.STREAMS)))
+        names = (name, *(record.path_of(name, stream) for stream in record.STREAMS))
+        failed += [each for each in names if os.path.islink(f"{saga}/{each}")]
+        _mask_folder(saga, None, texts, failed, names)
     return tuple(each.removeprefix(f"{name}.") for each in failed)
 
 

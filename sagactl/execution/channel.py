@@ -40,8 +40,8 @@ class Supervisor:
 
         With the request goes which outcomes are `kept`, in the journal, since the one before.
         """
-        self.waiting[request["id"]] = told
         self.send({**request, "kept": self.kept})
+        self.waiting[request["id"]] = told
         self.kept = []
 
     def send(self, frame: dict[str, Any]) -> None:

@@ -89,12 +89,12 @@ def at_work(folder: Path, attempts: Iterable[str]) -> dict[str, int]:
 
 
 def has_ended(folder: Path, attempt: str) -> bool:
-    """Whether the outcome of an attempt is known, so that what is left of it is a daemon."""
+    """Whether the outcome of an attempt is known and nothing could not be ended, so that what is left is a daemon."""
     try:
         found = record.read(f"{folder}/{attempt}")
     except (OSError, record.DamagedRecordError):
         return False
-    return found is not None and found.outcome is not None
+    return found is not None and found.outcome is not None and not found.outcome.get("left")
 
 
 def _listed(folder: Path) -> list[str]:

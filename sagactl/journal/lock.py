@@ -93,8 +93,8 @@ class WriteLock:
                 return False
             raise StoreError(f"{self.path} has been held for {patience.wait_s:g}s by {self._holder()}",
                              hint="look at that process; when it ends, the lock is free") from None
-        if os.pread(self._descriptor, _PID_BYTES, 0) != self._pid:
-            with suppress(OSError):  # a full disk must not stop what may need no room; then only the name is stale
+        with suppress(OSError):  # a full disk must not stop what may need no room; then only the name is stale
+            if os.pread(self._descriptor, _PID_BYTES, 0) != self._pid:
                 os.pwrite(self._descriptor, self._pid, 0)
         return True
 
@@ -113,5 +113,7 @@ class WriteLock:
                              hint="keep the database on a local disk") from error
 
     def _holder(self) -> str:
-        pid = os.pread(self._descriptor, _PID_BYTES, 0).strip().decode("ascii", "replace")
+        pid = ""
+        with suppress(OSError):
+            pid = os.pread(self._descriptor, _PID_BYTES, 0).strip().decode("ascii", "replace")
         return f"process {pid}" if pid else "another process"

@@ -1,8 +1,7 @@
 """What happens inside a write transaction, and the transaction itself.
 
 Rule: works that come together share one transaction and one fsync, each in a savepoint of its own, so that one which
-is fenced fails alone. Knows nothing of tasks or locks; that somebody waits for a
-work is a future.
+is fenced fails alone. Knows nothing of tasks or locks; that somebody waits for a work is a future.
 """
 
 from __future__ import annotations

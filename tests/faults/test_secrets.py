@@ -161,6 +161,15 @@ def test_secrets_that_overlap_or_hold_each_other_are_masked_whole(
     assert not any(text and text in stdout.read_text() for text in texts)
 
 
+@pytest.mark.parametrize("name", ["0.action.1", "0.action.1.stdout"])
+def test_a_link_in_the_place_of_what_an_attempt_left_is_named_and_not_followed(tmp_path: Path, name: str) -> None:
+    other = tmp_path / "other"
+    other.write_text("secret")
+    (tmp_path / name).symlink_to(other)
+    assert len(capture.mask(str(tmp_path / "0.action.1"), ["secret"])) == 1
+    assert other.read_text() == "secret"
+
+
 def test_secrets_that_overlap_where_a_piece_of_a_large_file_ends_are_masked_whole(tmp_path: Path) -> None:
     piece, stdout = 1024 * 1024, tmp_path / "0.action.1.stdout"
     for shift in range(-16, 16):
