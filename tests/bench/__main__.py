@@ -78,7 +78,7 @@ def _targets(outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
 def _arguments(words: Sequence[str] | None, subjects: Mapping[str, Made]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="sagactl beside floors and peers.")
     parser.add_argument("name", nargs="*", metavar="NAME", help=f"subjects; all without: {', '.join(subjects)}")
-    parser.add_argument("--rounds", type=int, help=f"each runs every contestant once ({ROUNDS}; 1 with --quick)")
+    parser.add_argument("--rounds", type=int, help=f"each runs every contestant once ({ROUNDS}; 1 with --quick; of counts, not times, a few are enough)")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, no figures of worth")
     parser.add_argument("--json", type=_to_write, metavar="PATH", help="write all figures there")
     parser.add_argument("--against", type=_earlier, metavar="PATH", help="compare with what an earlier run wrote there")

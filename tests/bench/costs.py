@@ -32,7 +32,7 @@ PEAKS = """  - id: peaks
 
 def memory(_: Setting) -> Subject:
     """The most memory of one saga of five steps, as the last of them sees it."""
-    return Subject(what="peak memory of one saga", unit="KB", rows={
+    return Subject(what="peak memory of one saga", unit="KB", counted=True, rows={
         ours.NAME: partial(_one, "main"),
         WITH_SUPERVISORS: partial(_one, "*"),
         **peers.durable(lambda name, folder: peers.peak_kb(peers.run(name, folder, "run", 1, STEPS))),
@@ -42,7 +42,7 @@ def memory(_: Setting) -> Subject:
 def memory_more(setting: Setting) -> Subject:
     few, many = setting.of(64, quick=2), setting.of(1000, quick=4)
     there = "" if ours.has_each() else f"{ours.NOT_THERE}: run --each"
-    return Subject(what=f"memory of each further saga at once, {few} to {many}", unit="KB", rows={
+    return Subject(what=f"memory of each further saga at once, {few} to {many}", unit="KB", counted=True, rows={
         ours.NAME: there or partial(_further, few, many, "main"),
         WITH_SUPERVISORS: there or partial(_further, few, many, "*"),
         **peers.durable(partial(_further_of_peer, few, min(many, PEERS_AT_ONCE_MAX)), names=(peers.DBOS,)),
@@ -64,7 +64,7 @@ def fsyncs_each(setting: Setting) -> Subject:
 
 
 def room(setting: Setting) -> Subject:
-    return Subject(what="bytes of the database for each finished saga of five steps", unit="bytes", rows={
+    return Subject(what="bytes of the database for each finished saga of five steps", unit="bytes", counted=True, rows={
         ours.NAME: partial(_bytes, setting.of(10_000, quick=100)),
         **peers.durable(partial(_bytes_of_peer, setting.of(64, quick=3))),
     })
@@ -116,7 +116,7 @@ def _synced(
     own = {ours.NAME: partial(ran, lambda line: not _of_evidence(line)), EVIDENCE: partial(ran, _of_evidence)}
     if shutil.which("strace") is None:
         instead = {ours.NAME: "no strace"}
-    return Subject(what=what, unit="calls", rows=instead or {**own, **of_peers})
+    return Subject(what=what, unit="calls", counted=True, rows=instead or {**own, **of_peers})
 
 
 def _calls(work: Work, counts: tuple[int, int], per: int, counted: Callable[[str], bool], folder: Path) -> float:

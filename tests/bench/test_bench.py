@@ -115,6 +115,13 @@ def competing(tmp_path: Path, rounds: int, **rows: Any) -> Outcome:
     return compete(Subject(what="", unit="ms", rows=rows), setting, rounds, random.Random(3))
 
 
+def test_of_what_is_counted_a_few_rounds_are_enough(tmp_path: Path) -> None:
+    setting = Setting(scratch=tmp_path, kept=tmp_path, quick=True, c_floor="")
+    subject = Subject(what="", unit="calls", counted=True, rows={"a": lambda _: 1.0})
+    found = [compete(subject, setting, rounds, random.Random(3)).figures["a"] for rounds in (2, 15)]
+    assert [len(each) for each in found] == [2, 3]
+
+
 def test_each_round_runs_each_once_in_an_order_of_its_own_and_in_a_fresh_folder(tmp_path: Path) -> None:
     ran: list[str] = []
 
