@@ -175,8 +175,9 @@ class Supervisor:
             self.end(attempt, frame["why"], kill=frame["kill"])
 
     def end(self, attempt: Attempt, why: str, *, kill: bool) -> None:
-        """Begin to end an attempt, or hurry; an attempt whose outcome is known already keeps it."""
-        if attempt.pid is None:
+        """Begin to end an attempt, or hurry; one that has ended by itself keeps its outcome."""
+        self.see_leader(attempt)
+        if attempt.pid is None or attempt.id not in self.attempts:
             return
         now_s = time.monotonic()
         if not attempt.outcome:

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from sagactl.core.parts import How
+from sagactl.core.parts import Ending, How
 from sagactl.execution import processes, record
 from sagactl.execution.channel import Supervisors
 from sagactl.execution.evidence import FOLDED
@@ -18,7 +18,7 @@ from sagactl.execution.invocation import invocation
 from sagactl.execution.orphans import running_steps
 from sagactl.execution.survey import has_ended
 from sagactl.model import Argv, Output
-from sagactl.ports import Job
+from sagactl.ports import Job, Look
 from tests.execution.conftest import Lab, ended
 
 OWN = {"id": "0123456789abcdef.0.action.1", "boot": processes.boot_id(), "supervisor": 1, "at": 0.0}
@@ -180,6 +180,38 @@ def test_a_file_named_stop_ends_an_attempt_whose_orchestrator_is_gone(lab: Lab) 
 
     lab.run(leave)
     assert lab.run(stop) is How.STOPPED
+
+
+@pytest.mark.skipif(not processes.PROC, reason="looks into /proc")
+@pytest.mark.parametrize("status", [0, 4])
+def test_what_had_ended_by_itself_before_it_was_to_be_ended_keeps_its_end(lab: Lab, status: int) -> None:
+    """The word is read before the supervisor has seen the end, as when it has much to do."""
+    job = lab.job(f"echo $$ $PPID > pids; exec 3< go; exit {status}")
+    os.mkfifo(lab.folder / "pids")
+    os.mkfifo(lab.folder / "go")
+
+    async def stop(executor: SupervisedExecutor) -> Ending:
+        looks, over = list[Look](), anyio.Event()
+
+        def take(look: Look) -> None:
+            looks.append(look)
+            over.set()
+
+        executor.start(job, take)
+        command, supervisor = map(int, (lab.folder / "pids").read_text().split())
+        os.kill(supervisor, signal.SIGSTOP)
+        (lab.folder / "go").write_text("")
+        while processes.start_ticks(command) is not None:
+            pass
+        executor.stop(job.saga, job.attempt, How.INTERRUPTED)
+        os.kill(supervisor, signal.SIGCONT)
+        await over.wait()
+        ending = looks[0]()
+        assert ending is not None
+        return ending
+
+    ending = lab.run(stop)
+    assert (ending.how, ending.exit_status) == (How.EXITED, status)
 
 
 def test_folded_evidence_is_never_run_again(lab: Lab) -> None:
