@@ -237,29 +237,17 @@ def alive(database: Path, saga: Saga) -> list[str]:
 
 
 def at_work(database: Path, saga: Saga) -> dict[str, tuple[int, ...]]:
-    """The steps whose attempt without outcome is still at work, and the pids that are known. Only looks.
-
-    Of one that a supervisor has in hand it is the command's, of another all that is left.
-    """
+    """See survey.steps_at_work."""
     from sagactl.execution import survey
-    from sagactl.execution.invocation import attempt_name
 
-    names = {attempt_name(saga, view.live): name for name, view in saga.steps.items() if view.live is not None}
-    found = survey.at_work(Evidence(database).saga_folder(saga.started.token), names)
-    alive = left_running(database, saga) if len(found) < len(names) else {}
-    return alive | {names[each]: (pid,) for each, pid in found.items() if pid}
+    return survey.steps_at_work(Evidence(database).saga_folder(saga.started.token), saga)
 
 
 def left_running(database: Path, saga: Saga) -> dict[str, tuple[int, ...]]:
-    """The steps whose attempt has not ended and has live processes, and their pids, in one look at all there are."""
-    from sagactl.execution import processes, survey
-    from sagactl.execution.invocation import attempt_id, attempt_name
+    """See survey.steps_left_running."""
+    from sagactl.execution import survey
 
-    folder = Evidence(database).saga_folder(saga.started.token)
-    ids = {name: attempt_id(saga, view.live) for name, view in saga.steps.items()
-           if view.live is not None and not survey.has_ended(folder, attempt_name(saga, view.live))}
-    alive = processes.carried() if ids else {}
-    return {name: alive[identity] for name, identity in ids.items() if identity in alive}
+    return survey.steps_left_running(Evidence(database).saga_folder(saga.started.token), saga)
 
 
 def left_behind(saga: Saga, step: str) -> tuple[int, ...]:

@@ -9,10 +9,14 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sagactl.execution import record
+from sagactl.execution import processes, record
 from sagactl.execution.evidence import FOLDED, contents, is_attempt, iso
+from sagactl.execution.invocation import attempt_name
+
+if TYPE_CHECKING:
+    from sagactl.core.saga import Saga
 
 _OWN_DRAFT = "new.db"
 _NOT_EVIDENCE = frozenset({"write.lock", _OWN_DRAFT})
@@ -86,6 +90,32 @@ def at_work(folder: Path, attempts: Iterable[str]) -> dict[str, int]:
         except (OSError, record.DamagedRecordError):
             found[name] = 0
     return found
+
+
+def steps_at_work(folder: Path, saga: Saga) -> dict[str, tuple[int, ...]]:
+    """The steps of a saga whose attempt without outcome is still at work, and the pids that are known.
+
+    Of one that a supervisor has in hand it is the command's, of another all that is left. Raises OSError.
+    """
+    names = _live(saga)
+    found = at_work(folder, names)
+    alive = steps_left_running(folder, saga) if len(found) < len(names) else {}
+    return alive | {names[each]: (pid,) for each, pid in found.items() if pid}
+
+
+def steps_left_running(folder: Path, saga: Saga) -> dict[str, tuple[int, ...]]:
+    """The steps whose attempt has not ended and has live processes, and their pids, in one look at all there are.
+
+    Raises OSError.
+    """
+    ids = {name: f"{saga.started.token}.{each}" for each, name in _live(saga).items() if not has_ended(folder, each)}
+    alive = processes.carried() if ids else {}
+    return {name: alive[identity] for name, identity in ids.items() if identity in alive}
+
+
+def _live(saga: Saga) -> dict[str, str]:
+    """The names of attempts without outcome, and their steps."""
+    return {attempt_name(saga, view.live): name for name, view in saga.steps.items() if view.live is not None}
 
 
 def has_ended(folder: Path, attempt: str) -> bool:
